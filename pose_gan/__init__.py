@@ -1,0 +1,1 @@
+"""Deformable GANs for pose-based human image generation (Siarohin et al., CVPR 2018)."""

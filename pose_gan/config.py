@@ -1,0 +1,313 @@
+"""Settings as frozen, typed values: what is trained, on what, how. No defaults live elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pose_gan.errors import InputError
+from pose_gan.skeleton import COCO18, Skeleton
+
+WARP_SKIPS = ("none", "full", "mask", "stn")
+WARP_AGGREGATIONS = ("max", "avg")
+INTERPOLATIONS = ("bilinear", "nearest")
+DISCRIMINATORS = ("call", "sim", "warp")
+POSE_REPRESENTATIONS = ("hm", "stickman")
+NORMALISATIONS = ("instance", "release")
+REDUCTIONS = ("mean", "sum")
+MAX_SIDE = 960  # a missing part is moved 1000 px away, which must lie outside of every image
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What the generator and the discriminator look like (paper, Sections 3 and 5).
+
+    Attributes:
+        image_size: (height, width) in pixels; multiples of 32, or of 64 if a side is above 128.
+        warp_skip: how skip connections of the appearance stream move features: `mask` (one affine
+            transform a body part), `full` (one for the body), `stn` (one, predicted by a small
+            network), `none` (a plain U-Net on the concatenated inputs).
+        warp_agg: how the moved parts are merged: `max` (Eq. 4) or `avg`.
+        warp_interpolation: how moved features are sampled.
+        disc_type: `call` (everything concatenated), `sim` (one tower sees both images), `warp`
+            (the source is moved into the target pose first).
+        pose_rep_type: `hm` (one heat map a joint) or `stickman` (a drawing of three channels).
+        use_input_pose: whether the networks see the source pose.
+        use_bg: whether a background image of the target is a further input (`call` only).
+        norm: `instance` (paper: per channel) or `release` (over height, width and channels with
+            one scalar gain and bias, as in the authors' code).
+        width: multiplies the number of channels of every hidden layer; 1 is the paper's network.
+        sigma: standard deviation of the heat maps, pixels (Eq. 1).
+        skeleton: joints and parts of the object.
+    """
+
+    image_size: tuple[int, int] = (128, 64)
+    warp_skip: str = "mask"
+    warp_agg: str = "max"
+    warp_interpolation: str = "bilinear"
+    disc_type: str = "call"
+    pose_rep_type: str = "hm"
+    use_input_pose: bool = True
+    use_bg: bool = False
+    norm: str = "instance"
+    width: float = 1.0
+    sigma: float = 6.0
+    skeleton: Skeleton = COCO18
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image_size", tuple(self.image_size))
+        _check_choice("warp_skip", self.warp_skip, WARP_SKIPS)
+        _check_choice("warp_agg", self.warp_agg, WARP_AGGREGATIONS)
+        _check_choice("warp_interpolation", self.warp_interpolation, INTERPOLATIONS)
+        _check_choice("disc_type", self.disc_type, DISCRIMINATORS)
+        _check_choice("pose_rep_type", self.pose_rep_type, POSE_REPRESENTATIONS)
+        _check_choice("norm", self.norm, NORMALISATIONS)
+        if len(self.image_size) != 2:
+            raise InputError(f"image_size is (height, width), got {self.image_size}")
+        multiple = 64 if max(self.image_size) > 128 else 32
+        if any(side < multiple or side % multiple or side > MAX_SIDE for side in self.image_size):
+            raise InputError(
+                f"image_size {self.image_size[0]}x{self.image_size[1]}: both sides must be multiples of "
+                f"{multiple}, {multiple} to {MAX_SIDE} pixels (multiples of 32, of 64 if a side is above 128)"
+            )
+        if self.use_bg and self.disc_type != "call":
+            raise InputError(f"use_bg goes with disc_type call only, got {self.disc_type}")
+        if self.pose_rep_type == "stickman" and not self.skeleton.strokes:
+            raise InputError(f"pose_rep_type stickman: skeleton {self.skeleton.name!r} defines no strokes")
+        if not 0 < self.width <= 8 or self.sigma <= 0:
+            raise InputError(f"width must be above 0 and at most 8, sigma above 0; got {self.width}, {self.sigma}")
+
+    @property
+    def pose_channels(self) -> int:
+        return 3 if self.pose_rep_type == "stickman" else self.skeleton.num_joints
+
+    def channels(self, count: int) -> int:
+        """`count` channels of the paper at this width: a multiple of 8, or `count` itself at width 1."""
+        return count if self.width == 1 else max(8, 8 * round(count * self.width / 8))
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What the generator is trained for (paper, Section 4).
+
+    Attributes:
+        gan_penalty_weight: weight of the adversarial loss (Eq. 5); 0 trains without a discriminator.
+        l1_penalty_weight: weight of the reconstruction loss: λ of Eq. 10 for the NN loss.
+        content_loss_layer: where the reconstruction loss looks: `none` (pixels in [-1, 1]) or names of
+            VGG-19 layers separated by commas; the losses of several layers add up.
+        nn_loss_area_size: side n of the NN loss' search window, pixels, odd (Eq. 7); 1 is plain L1.
+        nn_loss_reduction: over pixels: `mean` (as in the authors' code) or `sum` (Eq. 15).
+        tv_penalty_weight: weight of the total variation of the generated image.
+        lstruct_penalty_weight: weight of the pose-structure loss; needs `pose_estimator`.
+        pose_estimator: path of a Keras model from image to heat maps, for the structure loss.
+        vgg_weights: `imagenet`, `random` (seeded) or the path of a VGG-19 weights file.
+    """
+
+    gan_penalty_weight: float = 1.0
+    l1_penalty_weight: float = 100.0
+    content_loss_layer: str = "none"
+    nn_loss_area_size: int = 1
+    nn_loss_reduction: str = "mean"
+    tv_penalty_weight: float = 0.0
+    lstruct_penalty_weight: float = 0.0
+    pose_estimator: str | None = None
+    vgg_weights: str = "imagenet"
+
+    def __post_init__(self) -> None:
+        _check_choice("nn_loss_reduction", self.nn_loss_reduction, REDUCTIONS)
+        if self.nn_loss_area_size < 1 or self.nn_loss_area_size % 2 == 0:
+            raise InputError(f"nn_loss_area_size must be odd and at least 1, got {self.nn_loss_area_size}")
+        for name in ("gan", "l1", "tv", "lstruct"):
+            if getattr(self, f"{name}_penalty_weight") < 0:
+                raise InputError(f"{name}_penalty_weight must not be negative")
+        if self.lstruct_penalty_weight and not self.pose_estimator:
+            raise InputError("lstruct_penalty_weight above 0 needs pose_estimator, the path of a Keras model")
+
+    @property
+    def content_layers(self) -> tuple[str, ...]:
+        """The VGG-19 layers of the reconstruction loss; empty where it looks at pixels."""
+        names = tuple(name.strip() for name in self.content_loss_layer.split(",") if name.strip())
+        return () if names == ("none",) else names
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, annotations and pairs. Paths are as the user gave them.
+
+    Attributes:
+        dataset: name of the data set: prefix of the file names.
+        images_dir: folder with `train/` and `test/`; None: `data/<dataset>-dataset`.
+        annotations_dir: folder with `<dataset>-annotation-{train,test}.csv`.
+        pairs_dir: folder with `<dataset>-pairs-{train,test}.csv`; None: `annotations_dir`.
+    """
+
+    dataset: str = "market"
+    images_dir: str | None = None
+    annotations_dir: str = "annotations"
+    pairs_dir: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a run goes (paper, Section 5).
+
+    Attributes:
+        number_of_epochs: epochs to train; an epoch is `iterations_per_epoch` iterations.
+        iterations_per_epoch: generator updates an epoch.
+        batch_size: pairs a batch.
+        training_ratio: discriminator updates a generator update.
+        learning_rate, beta_1, beta_2: of both Adam optimizers.
+        shared_forward: whether the discriminator's update uses the images that the generator's
+            update is about to be judged on (one generator pass an iteration), or a fresh batch and
+            a fresh pass, as in the authors' code.
+        checkpoint_ratio: epochs between checkpoints; the last epoch is always saved.
+        display_ratio: epochs between sample grids.
+        keep_checkpoints: how many checkpoints stay on disk; older ones are deleted. 0 keeps all.
+        use_validation: whether losses on test pairs are measured at every checkpoint.
+        log_interval: iterations between log lines.
+        start_epoch: number of the first epoch, for runs that start from given checkpoints.
+        generator_checkpoint, discriminator_checkpoint: weights to start from; None: seeded random.
+        seed: of weights, order of pairs and dropout.
+    """
+
+    number_of_epochs: int = 90
+    iterations_per_epoch: int = 1000
+    batch_size: int = 4
+    training_ratio: int = 1
+    learning_rate: float = 2e-4
+    beta_1: float = 0.5
+    beta_2: float = 0.999
+    shared_forward: bool = True
+    checkpoint_ratio: int = 1
+    display_ratio: int = 1
+    keep_checkpoints: int = 3
+    use_validation: bool = True
+    log_interval: int = 50
+    start_epoch: int = 0
+    generator_checkpoint: str | None = None
+    discriminator_checkpoint: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        positive = ("number_of_epochs", "iterations_per_epoch", "batch_size", "training_ratio")
+        positive += ("checkpoint_ratio", "display_ratio", "log_interval", "learning_rate")
+        for name in positive:
+            if getattr(self, name) <= 0:
+                raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.seed < 0 or self.keep_checkpoints < 0 or self.start_epoch < 0:
+            raise InputError("seed, keep_checkpoints and start_epoch must not be negative")
+        if self.start_epoch >= self.number_of_epochs:
+            raise InputError(f"start_epoch {self.start_epoch} leaves nothing of {self.number_of_epochs} epochs")
+
+    @property
+    def total_steps(self) -> int:
+        """The step (generator updates, counted from epoch 0) at which the run ends."""
+        return self.number_of_epochs * self.iterations_per_epoch
+
+    @property
+    def first_step(self) -> int:
+        return self.start_epoch * self.iterations_per_epoch
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that makes a run; the content of `options.json`."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        values = dataclasses.asdict(self)
+        values["model"]["skeleton"] = self.model.skeleton.to_dict()
+        values["model"]["image_size"] = list(self.model.image_size)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], where: str = "options") -> RunConfig:
+        """The inverse of `to_dict`. Raises InputError for unknown keys and values, naming `where`."""
+        model = dict(values.get("model", {}))
+        if "skeleton" in model:
+            model["skeleton"] = Skeleton.from_dict(model["skeleton"], f"{where}: model.skeleton")
+        sections = {"data": DataConfig, "model": ModelConfig, "loss": LossConfig, "train": TrainConfig}
+        _check_keys(values, sections, where)
+        return cls(
+            **{
+                name: config_from_dict(kind, model if name == "model" else values.get(name, {}), f"{where}: {name}")
+                for name, kind in sections.items()
+            }
+        )
+
+
+def config_from_dict(kind: type[Config], values: dict[str, Any], where: str) -> Config:
+    """`kind(**values)`; unknown keys fail. Raises InputError naming `where`."""
+    _check_keys(values, [item.name for item in dataclasses.fields(kind)], where)  # pyright: ignore[reportArgumentType]
+    try:
+        return kind(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set that the programs know by name.
+
+    Attributes:
+        image_size: (height, width) in pixels.
+        nn_window: the paper's NN loss window for it (Section 4).
+        batch_size: the paper's batch size.
+    """
+
+    image_size: tuple[int, int]
+    nn_window: int
+    batch_size: int
+
+
+DATASETS = {
+    "market": Dataset((128, 64), nn_window=3, batch_size=4),
+    "fashion": Dataset((256, 256), nn_window=5, batch_size=2),
+    "fasion": Dataset((256, 256), nn_window=5, batch_size=2),  # the release's spelling
+    "fashion128": Dataset((128, 128), nn_window=5, batch_size=4),
+    "fasion128": Dataset((128, 128), nn_window=5, batch_size=4),
+    "demo": Dataset((128, 64), nn_window=3, batch_size=4),
+}
+
+
+def preset(name: str, nn_window: int) -> dict[str, Any]:
+    """The settings of a row of the paper's Table 3, as flag values.
+
+    Args:
+        name: `baseline`, `dsc`, `fm` (the row PercLoss) or `full`.
+        nn_window: the NN loss window of the data set, pixels.
+    Source: paper, Section 6.2; the commands in the authors' README.
+    """
+    rows = {
+        "baseline": {"warp_skip": "none", "l1_penalty_weight": 100.0},
+        "dsc": {"warp_skip": "mask", "l1_penalty_weight": 100.0},
+        "fm": {"warp_skip": "mask", "l1_penalty_weight": 0.5, "content_loss_layer": "block2_conv1"},
+        "full": {
+            "warp_skip": "mask",
+            "l1_penalty_weight": 0.01,
+            "nn_loss_area_size": nn_window,
+            "content_loss_layer": "block1_conv2",
+        },
+    }
+    _check_choice("preset", name, tuple(rows))
+    return rows[name]
+
+
+def _check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(f"{name} {value!r} is not known; allowed: {', '.join(allowed)}")
+
+
+def _check_keys(values: dict[str, Any], allowed: Any, where: str) -> None:
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: expected a table of keys, got {values!r}")
+    unknown = sorted(set(values) - set(allowed))
+    if unknown:
+        raise InputError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(allowed)}")
