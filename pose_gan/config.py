@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from pose_gan.errors import InputError
+from pose_gan.records import build
 from pose_gan.skeleton import COCO18, Skeleton
 
 WARP_SKIPS = ("none", "full", "mask", "stn")
@@ -17,8 +19,6 @@ POSE_REPRESENTATIONS = ("hm", "stickman")
 NORMALISATIONS = ("instance", "release")
 REDUCTIONS = ("mean", "sum")
 MAX_SIDE = 960  # a missing part is moved 1000 px away, which must lie outside of every image
-
-Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,11 @@ class ModelConfig:
             )
         if self.use_bg and self.disc_type != "call":
             raise InputError(f"use_bg goes with disc_type call only, got {self.disc_type}")
+        if self.disc_type == "sim" and not self.use_input_pose:
+            raise InputError("disc_type sim shows both images with their poses to one tower; it needs use_input_pose 1")
         if self.pose_rep_type == "stickman" and not self.skeleton.strokes:
             raise InputError(f"pose_rep_type stickman: skeleton {self.skeleton.name!r} defines no strokes")
-        if not 0 < self.width <= 8 or self.sigma <= 0:
+        if not (0 < self.width <= 8 and 0 < self.sigma < math.inf):
             raise InputError(f"width must be above 0 and at most 8, sigma above 0; got {self.width}, {self.sigma}")
 
     @property
@@ -121,8 +123,9 @@ class LossConfig:
         if self.nn_loss_area_size < 1 or self.nn_loss_area_size % 2 == 0:
             raise InputError(f"nn_loss_area_size must be odd and at least 1, got {self.nn_loss_area_size}")
         for name in ("gan", "l1", "tv", "lstruct"):
-            if getattr(self, f"{name}_penalty_weight") < 0:
-                raise InputError(f"{name}_penalty_weight must not be negative")
+            weight = getattr(self, f"{name}_penalty_weight")
+            if not 0 <= weight < math.inf:
+                raise InputError(f"{name}_penalty_weight must be 0 or more, got {weight}")
         if self.lstruct_penalty_weight and not self.pose_estimator:
             raise InputError("lstruct_penalty_weight above 0 needs pose_estimator, the path of a Keras model")
 
@@ -195,7 +198,7 @@ class TrainConfig:
         positive = ("number_of_epochs", "iterations_per_epoch", "batch_size", "training_ratio")
         positive += ("checkpoint_ratio", "display_ratio", "log_interval", "learning_rate")
         for name in positive:
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
         if self.seed < 0 or self.keep_checkpoints < 0 or self.start_epoch < 0:
             raise InputError("seed, keep_checkpoints and start_epoch must not be negative")
@@ -230,26 +233,7 @@ class RunConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any], where: str = "options") -> RunConfig:
         """The inverse of `to_dict`. Raises InputError for unknown keys and values, naming `where`."""
-        model = dict(values.get("model", {}))
-        if "skeleton" in model:
-            model["skeleton"] = Skeleton.from_dict(model["skeleton"], f"{where}: model.skeleton")
-        sections = {"data": DataConfig, "model": ModelConfig, "loss": LossConfig, "train": TrainConfig}
-        _check_keys(values, sections, where)
-        return cls(
-            **{
-                name: config_from_dict(kind, model if name == "model" else values.get(name, {}), f"{where}: {name}")
-                for name, kind in sections.items()
-            }
-        )
-
-
-def config_from_dict(kind: type[Config], values: dict[str, Any], where: str) -> Config:
-    """`kind(**values)`; unknown keys fail. Raises InputError naming `where`."""
-    _check_keys(values, [item.name for item in dataclasses.fields(kind)], where)  # pyright: ignore[reportArgumentType]
-    try:
-        return kind(**values)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+        return build(cls, values, where)
 
 
 @dataclass(frozen=True)
@@ -303,11 +287,3 @@ def preset(name: str, nn_window: int) -> dict[str, Any]:
 def _check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise InputError(f"{name} {value!r} is not known; allowed: {', '.join(allowed)}")
-
-
-def _check_keys(values: dict[str, Any], allowed: Any, where: str) -> None:
-    if not isinstance(values, dict):
-        raise InputError(f"{where}: expected a table of keys, got {values!r}")
-    unknown = sorted(set(values) - set(allowed))
-    if unknown:
-        raise InputError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(allowed)}")

@@ -23,10 +23,15 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     Readers see the old file or the whole new one, never a part. If the block fails, `path` stays
     as it was. Parent folders are made. Works for files and for folders; a folder that is already
     there is not replaced (OSError).
+
+    Raises: InputError: the parent is no folder, or must not be written to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:60]}.", dir=path.parent))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:60]}.", dir=path.parent))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}: {error.filename}") from None
     try:
         temporary = folder / path.name
         yield temporary
@@ -47,15 +52,15 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[str]:
-    """The lines of a UTF-8 text file without their ends.
+    """The lines of a UTF-8 text file without their ends (and without a byte order mark).
 
     Raises: InputError: the file is absent, is a folder or is not UTF-8 text.
     """
     try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
+        return Path(path).read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (IsADirectoryError, PermissionError) as error:
+    except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
@@ -70,3 +75,22 @@ def list_images(folder: str | os.PathLike[str]) -> list[str]:
             )
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no such folder of images") from None
+
+
+def dataset_path(folder: str | os.PathLike[str], dataset: str, tail: str) -> Path:
+    """`folder/<dataset><tail>`, where `fashion` and the release's `fasion` are one name.
+
+    Args:
+        folder: where to look.
+        dataset: name of the data set, in either spelling: `market`, `fashion`, `fasion128`, …
+        tail: the rest of the name: `-annotation-train.csv`, `-dataset`, …
+
+    Returns: the path in the given spelling if it exists, else in the other one if that exists,
+        else in the given spelling.
+    """
+    given = Path(folder) / f"{dataset}{tail}"
+    for spelling, other in (("fashion", "fasion"), ("fasion", "fashion")):
+        twin = Path(folder) / f"{other}{dataset.removeprefix(spelling)}{tail}"
+        if dataset.startswith(spelling) and not given.exists() and twin.exists():
+            return twin
+    return given

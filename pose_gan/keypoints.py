@@ -20,6 +20,7 @@ from pose_gan.files import read_lines, write_text
 from pose_gan.skeleton import COCO18, Skeleton
 
 MISSING = -1
+LARGEST = 65535  # no image is larger; arithmetic on keypoints stays far from the limits of int32
 HEADER = "name:keypoints_y:keypoints_x"
 
 
@@ -68,7 +69,7 @@ def read_annotations(path: str | os.PathLike[str], skeleton: Skeleton = COCO18) 
 
     Raises: InputError: names file, row and column of the first value that does not fit: wrong
         header, missing or repeated name, a cell that is not a list of as many integers as the
-        skeleton has joints, a value below −1.
+        skeleton has joints, a value below −1 or above 65535.
     """
     lines = read_lines(path)
     if not lines or lines[0].strip() != HEADER:
@@ -125,13 +126,15 @@ def format_row(name: str, keypoints: np.ndarray) -> str:
 def _parse_cell(text: str, count: int, where: str) -> list[int]:
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, list) or not all(type(item) is int for item in value):
         raise InputError(f"{where}: expected a list of {count} integers, got '{text.strip()[:60]}'")
     if len(value) != count:
         raise InputError(f"{where}: {len(value)} integers, expected {count}, one a joint (-1 = not found)")
-    for position, item in enumerate(value):
+    for position, item in enumerate(value, start=1):
         if item < MISSING:
-            raise InputError(f"{where}: value {item} (number {position + 1}) is below -1; -1 means not found")
+            raise InputError(f"{where}: value {item} (number {position}) is below -1; -1 means not found")
+        if item > LARGEST:
+            raise InputError(f"{where}: value {item} (number {position}) is above {LARGEST}; it is a pixel")
     return value

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
 import os
 from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 
 from pose_gan.errors import InputError
-from pose_gan.files import atomic_path
+from pose_gan.files import atomic_path, read_lines
 from pose_gan.keypoints import Annotations, has_required_joints
 from pose_gan.skeleton import COCO18, Skeleton
 
@@ -18,8 +19,22 @@ DISTRACTORS = ("-1", "0000")  # Market-1501: junk and background detections
 
 
 def person_of(name: str) -> str:
-    """The person in a Market-style name: what stands before the first `_`."""
-    return name.split("_", 1)[0]
+    """The person in an image name: what stands before the first `_`.
+
+    Names that start with `fashion` (DeepFashion as later papers name it: the category keeps its
+    underscores, `fashionMENJackets_Vestsid0000401403_4full.jpg`) end the person at the last `_`.
+    """
+    return name.rsplit("_", 1)[0] if name.startswith("fashion") else name.split("_", 1)[0]
+
+
+def valid_names(annotations: Annotations, skeleton: Skeleton = COCO18) -> list[str]:
+    """Names of the images that pairs are made of, in the order of the annotation file.
+
+    An image is valid if the skeleton's required joints were found and its name starts neither with
+    `-1` nor with `0000`.
+    """
+    valid = has_required_joints(annotations.keypoints, skeleton)
+    return [name for name, ok in zip(annotations.names, valid, strict=True) if ok and not name.startswith(DISTRACTORS)]
 
 
 def make_pairs(
@@ -29,29 +44,16 @@ def make_pairs(
 ) -> pd.DataFrame:
     """All ordered pairs of two valid images of one person.
 
-    An image is valid if the skeleton's required joints were found and its name starts neither with
-    `-1` nor with `0000`. Persons come in order of first appearance, their images in the order of
-    the annotation file.
+    Persons come in order of first appearance, their images in the order of the annotation file.
 
-    Returns: columns `from` and `to`.
+    Returns: columns `from` and `to`; no rows if no person has two valid images.
     Source: paper, Section 6 ("Datasets").
     """
-    valid = has_required_joints(annotations.keypoints, skeleton)
-    names = np.array(
-        [name for name, ok in zip(annotations.names, valid, strict=True) if ok and not name.startswith(DISTRACTORS)],
-        dtype=object,
-    )
-    codes, _ = pd.factorize(np.array([person(name) for name in names], dtype=object))
-    order = np.argsort(codes, kind="stable")
-    sizes = np.bincount(codes, minlength=0)
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int)
-    firsts, seconds = [np.empty(0, dtype=int)], [np.empty(0, dtype=int)]
-    for start, size in zip(starts, sizes, strict=True):
-        first, second = np.divmod(np.arange(size * size), size)
-        keep = first != second
-        firsts.append(order[start + first[keep]])
-        seconds.append(order[start + second[keep]])
-    return pd.DataFrame({"from": names[np.concatenate(firsts)], "to": names[np.concatenate(seconds)]})
+    images: dict[str, list[str]] = {}
+    for name in valid_names(annotations, skeleton):
+        images.setdefault(person(name), []).append(name)
+    pairs = [pair for names in images.values() for pair in itertools.permutations(names, 2)]
+    return pd.DataFrame(pairs, columns=["from", "to"], dtype=object)
 
 
 def sample_pairs(pairs: pd.DataFrame, count: int = TEST_PAIRS) -> pd.DataFrame:
@@ -60,19 +62,21 @@ def sample_pairs(pairs: pd.DataFrame, count: int = TEST_PAIRS) -> pd.DataFrame:
 
 
 def read_pairs(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Reads a pair CSV. Raises InputError for an absent file, other columns or an empty cell."""
+    """Reads a pair CSV; row `i` of the result is row `i + 2` of the file.
+
+    Raises: InputError: the file is absent, its header is not `from,to`, or a row is not two names.
+    """
     try:
-        pairs = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; make it with: python -m data_prep pairs") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        rows = list(csv.reader(read_lines(path)))
+    except csv.Error as error:
         raise InputError(f"{path}: not a CSV with the columns from,to: {error}") from None
-    if list(pairs.columns) != ["from", "to"]:
-        raise InputError(f"{path}, row 1: the header must be 'from,to', got '{','.join(map(str, pairs.columns))}'")
-    empty = np.flatnonzero((pairs == "").any(axis=1).to_numpy())
-    if len(empty):
-        raise InputError(f"{path}, row {empty[0] + 2}: an empty cell; each row is two image names")
-    return pairs
+    if not rows or rows[0] != ["from", "to"]:
+        got = ",".join(rows[0])[:80] if rows else "an empty file"
+        raise InputError(f"{path}, row 1: the header must be 'from,to', got '{got}'")
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != 2 or not all(row):
+            raise InputError(f"{path}, row {number}: each row is two image names (from,to), got '{','.join(row)[:80]}'")
+    return pd.DataFrame(rows[1:], columns=["from", "to"], dtype=object)
 
 
 def write_pairs(path: str | os.PathLike[str], pairs: pd.DataFrame) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pose_gan.errors import InputError
+from pose_gan.records import build
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -144,12 +145,7 @@ class Skeleton:
     @classmethod
     def from_dict(cls, values: dict[str, Any], where: str = "skeleton") -> Skeleton:
         """Builds a skeleton from `to_dict`'s form. Raises InputError naming `where` and the key."""
-        values = dict(values)
-        parts = tuple(_build(Part, part, f"{where}: parts[{i}]") for i, part in enumerate(values.pop("parts", ())))
-        strokes = tuple(
-            _build(Stroke, stroke, f"{where}: strokes[{i}]") for i, stroke in enumerate(values.pop("strokes", ()))
-        )
-        return _build(cls, {**values, "parts": parts, "strokes": strokes}, where)
+        return build(cls, values, where)
 
 
 def load_skeleton(path: str | Path) -> Skeleton:
@@ -165,32 +161,11 @@ def load_skeleton(path: str | Path) -> Skeleton:
         values = readers[path.suffix](path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such skeleton file") from None
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # syntax of JSON or TOML, not UTF-8
         raise InputError(f"{path}: {error}") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: a skeleton is a table of keys, got {type(values).__name__}")
     return Skeleton.from_dict(values, where=str(path))
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value
-
-
-def _build(cls: type, values: Any, where: str) -> Any:
-    """`cls(**values)` with lists made tuples and errors that say `where`."""
-    if not isinstance(values, dict):
-        raise InputError(f"{where}: expected a table of keys, got {values!r}")
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise InputError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(fields)}")
-    for name, field in fields.items():
-        if name not in values and field.default is dataclasses.MISSING:
-            raise InputError(f"{where}: key {name!r} is missing")
-    try:
-        return cls(**{name: _tuples(value) for name, value in values.items()})
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
 
 
 def _check(skeleton: Skeleton) -> None:
@@ -216,6 +191,9 @@ def _check(skeleton: Skeleton) -> None:
     for key in ("edges", "mirror_pairs", "scale_sides", "evaluation_edges"):
         if any(len(pair) != 2 for pair in getattr(skeleton, key)):
             raise InputError(f"{key}: each entry is a pair of joints")
+    mirrored = [joint for pair in skeleton.mirror_pairs for joint in pair]
+    if len(set(mirrored)) != len(mirrored):
+        raise InputError("mirror_pairs: a joint stands in one pair only")
     for part in skeleton.parts:
         if part.kind not in PART_KINDS:
             raise InputError(f"part {part.name!r}: kind {part.kind!r}; allowed: {', '.join(PART_KINDS)}")

@@ -1,0 +1,49 @@
+# make demo: from nothing to people in new poses.   make test: set up and run the tests.
+# `make TENSORFLOW=tensorflow demo` installs the full TensorFlow build in place of the CPU one.
+
+PYTHON ?= python3
+TENSORFLOW ?= cpu
+BIN := .venv/bin
+SET_UP := .venv/set-up-$(TENSORFLOW)
+
+.PHONY: demo test test-slow lint types format lock clean
+.DELETE_ON_ERROR:
+
+$(SET_UP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(TENSORFLOW),dev]"
+	touch $@
+
+demo: $(SET_UP)
+	$(BIN)/python -m data_prep demo --overwrite
+	$(BIN)/python -m data_prep pairs --dataset demo
+	$(BIN)/python train.py $(DEMO_TRAINING) --output_dir demo/run --resume auto
+	$(BIN)/python test.py --generator_checkpoint demo/run --generated_images_dir demo/generated --overwrite \
+		--report demo/report.html --grid demo/grid.png
+
+DEMO_TRAINING := --dataset demo --preset full --vgg_weights random
+
+test: $(SET_UP)
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(SET_UP)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(SET_UP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(SET_UP)
+	$(BIN)/pyright
+
+format: $(SET_UP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:
+	uv pip compile --quiet --universal --python-version 3.10 --extra cpu --extra tensorflow --extra dev \
+		--no-header --no-annotate --no-emit-index-url pyproject.toml --output-file constraints.txt
+
+clean:
+	rm -rf .venv demo data/demo-dataset annotations/demo-*.csv

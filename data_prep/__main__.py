@@ -1,0 +1,47 @@
+"""`python -m data_prep VERB …`: one program for everything between raw images and training."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from pose_gan.errors import InputError, run_program
+
+# Verb → what it does. The verb `import-market` is `main(argv)` of the module data_prep.import_market.
+VERBS = {
+    "demo": "draw a small data set of walking figures: images, annotations and pairs",
+    "pairs": "list the pairs of images of one person, for training and for testing",
+}
+
+
+def usage() -> str:
+    """The text of `--help`."""
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:<{width}}  {text}" for verb, text in VERBS.items())
+    return (
+        "usage: python -m data_prep VERB [options]\n\n"
+        f"Makes data sets ready for training.\n\nverbs:\n{verbs}\n\n"
+        "python -m data_prep VERB --help lists the options of a verb."
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the verb `argv[0]` with the other arguments. Returns: its exit status.
+
+    Raises: InputError: there is no such verb; whatever the verb raises.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage(), file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    verb, *rest = arguments
+    if verb not in VERBS:
+        raise InputError(f"data_prep: no verb {verb!r}; allowed: {', '.join(VERBS)} (python -m data_prep --help)")
+    # Imported here: one verb's needs (TensorFlow, a pose estimator) are not the others'.
+    module = importlib.import_module(f"data_prep.{verb.replace('-', '_')}")
+    return module.main(rest) or 0
+
+
+if __name__ == "__main__":
+    run_program(main)

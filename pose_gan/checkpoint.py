@@ -1,0 +1,139 @@
+"""Checkpoints of a training run: everything that is needed to go on as if never stopped.
+
+A run's folder of checkpoints holds `step-00002000/` (one a checkpoint) and `LAST`, a text file with
+the name of the newest. A checkpoint is written beside them, moved into place, and only then named in
+`LAST`: a kill at any moment leaves the run with a whole checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from pose_gan.errors import InputError
+from pose_gan.files import atomic_path, write_json, write_text
+from pose_gan.saving import save_model
+
+OPTIONS = "options.json"
+GENERATOR = "generator.h5"
+DISCRIMINATOR = "discriminator.h5"
+VARIABLES = "variables.npz"
+STATE = "state.json"
+LAST = "LAST"
+
+
+def save_checkpoint(
+    folder: str | os.PathLike[str],
+    step: int,
+    models: dict[str, keras.Model],
+    variables: dict[str, Sequence[keras.Variable]],
+    state: dict[str, Any],
+    keep: int = 0,
+) -> Path:
+    """Writes the checkpoint of `step` and makes it the run's last.
+
+    Args:
+        folder: the run's folder of checkpoints.
+        step: generator updates done.
+        models: file name → model, saved as stand-alone files.
+        variables: group name → all variables to restore (weights, optimizer slots, random states).
+        state: JSON values to restore (data position, …).
+        keep: how many checkpoints stay; older ones are deleted. 0 keeps all.
+    Returns: the checkpoint's folder.
+    """
+    folder = Path(folder)
+    target = folder / f"step-{step:08d}"
+    if not target.is_dir():
+        with atomic_path(target) as temporary:
+            temporary.mkdir()
+            arrays = {
+                f"{group}/{number}": np.asarray(variable)
+                for group, items in variables.items()
+                for number, variable in enumerate(items)
+            }
+            np.savez(temporary / VARIABLES, **arrays)  # pyright: ignore[reportArgumentType]
+            for name, model in models.items():
+                save_model(model, temporary / name)
+            write_json(temporary / STATE, {"step": step, **state})
+    write_text(folder / LAST, target.name + "\n")
+    if keep:
+        for old in sorted(folder.glob("step-*"))[:-keep]:
+            if old != target:
+                shutil.rmtree(old)
+    return target
+
+
+def restore_checkpoint(
+    checkpoint: str | os.PathLike[str], variables: dict[str, Sequence[keras.Variable]]
+) -> dict[str, Any]:
+    """Loads a checkpoint's variables in place and returns its state.
+
+    Raises: InputError: a damaged checkpoint, or one of another architecture.
+    """
+    checkpoint = Path(checkpoint)
+    try:
+        state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+        with np.load(checkpoint / VARIABLES, allow_pickle=False) as arrays:
+            expected = {f"{group}/{i}": v for group, items in variables.items() for i, v in enumerate(items)}
+            if set(expected) != set(arrays.files):
+                raise InputError(
+                    f"{checkpoint}: holds {len(arrays.files)} variables, the run's networks have {len(expected)}; "
+                    "it was made with other settings"
+                )
+            for key, variable in expected.items():
+                values = arrays[key]
+                if values.shape != tuple(variable.shape):
+                    raise InputError(f"{checkpoint}: {key} has shape {values.shape}, expected {tuple(variable.shape)}")
+                variable.assign(values)
+    except (OSError, KeyError, json.JSONDecodeError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{checkpoint}: a damaged checkpoint ({error}); delete it and name an older one in LAST"
+        ) from None
+    return state
+
+
+def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
+    """The newest checkpoint in a run's folder of checkpoints; None if there is none yet."""
+    folder = Path(folder)
+    try:
+        name = (folder / LAST).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    if not (folder / name).is_dir():
+        raise InputError(
+            f"{folder / LAST} names {name!r}, which is not there; write the name of another checkpoint in it"
+        )
+    return folder / name
+
+
+def checkpoints_of_run(run: str | os.PathLike[str]) -> Path:
+    """The folder of checkpoints of a run, from its `options.json`. Raises InputError if `run` is not a run."""
+    options = read_options(run)
+    return Path(options.get("checkpoints_dir") or Path(run) / "checkpoints")
+
+
+def read_options(run: str | os.PathLike[str]) -> dict[str, Any]:
+    """A run's `options.json`: `config`, `checkpoints_dir`, versions. Raises InputError if it cannot be read."""
+    path = Path(run) / OPTIONS
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{run}: not the folder of a training run (it has no {OPTIONS})") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: damaged: {error}") from None
+
+
+def latest_generator(run: str | os.PathLike[str]) -> Path:
+    """The generator file of a run's newest checkpoint. Raises InputError if there is none."""
+    checkpoint = latest_checkpoint(checkpoints_of_run(run))
+    if checkpoint is None:
+        raise InputError(f"{run}: this run has no checkpoint yet")
+    return checkpoint / GENERATOR

@@ -1,0 +1,250 @@
+"""From a generator to numbers: strips for all pairs of a list, and their scores.
+
+A *strip* is source | target | generated side by side, in `<from>_<to>.png` (the names keep their
+suffixes), as the release writes and reads it. Scoring reads strips back from disk, so it works on
+images made by any program; neither half keeps images in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pose_gan.drawing import strip, to_uint8, write_image
+from pose_gan.errors import InputError
+from pose_gan.files import list_images, write_json
+from pose_gan.images import read_image
+from pose_gan.metrics import METRICS, ImageBatch, Metric, Result, create_metrics
+from pose_gan.metrics.scores import Scores
+
+if TYPE_CHECKING:
+    import keras
+
+    from pose_gan.data import PairData
+
+GENERATION_FILE = "generation.json"
+GENERATED_FOLDER = "generated"
+BATCH_SIZE = 16  # the fastest on CPU; on GPU more may be
+SCORING_BATCH = 16
+WRITERS = 2  # threads; compressing a PNG takes less than generating its image
+
+
+def strip_name(source: str, target: str) -> str:
+    """`a.jpg`, `b.jpg` → `a.jpg_b.jpg.png`, as in the release."""
+    return f"{source}_{target}.png"
+
+
+# ---------------------------------------------------------------------------------- generation
+
+
+def generate(
+    generator: keras.Model,
+    data: PairData,
+    output_dir: str | os.PathLike[str],
+    batch_size: int = BATCH_SIZE,
+    dropout: bool = False,
+    overwrite: bool = False,
+) -> int:
+    """Generates the target image of every pair, and writes strips.
+
+    Makes `output_dir/<from>_<to>.png` (the strip), `output_dir/generated/<from>_<to>.png` (the
+    generated image alone) and `output_dir/generation.json`, which says which generator and which data
+    they come from. A second call with the same generator, data and dropout makes what is missing and
+    no more; a call with another generator is refused, unless `overwrite`: then the PNG files of the
+    earlier generation are deleted first. A folder that holds images but no `generation.json` is never
+    touched.
+
+    Args:
+        generator: a model with the inputs `source_image`, `source_keypoints`, `target_keypoints` and
+            perhaps `background`; output `(B, H, W, 3)` in [-1, 1].
+        data: the pairs, from `open_pairs`.
+        output_dir: folder of the images; made where absent.
+        batch_size: pairs that go through the network together.
+        dropout: whether dropout stays on (`--use_dropout_test`). Random, unless seeded by the caller.
+        overwrite: whether images of another generator may be replaced.
+    Returns: the number of pairs that were generated now.
+    Raises: InputError: `output_dir` holds images of something else; an image cannot be read; the
+        generator gives numbers that are not finite.
+    """
+    from pose_gan.data import iterate, ordered_batches  # TensorFlow: scoring works without it
+
+    output_dir = Path(output_dir)
+    done = _claim(output_dir, _fingerprint(generator, data, dropout), overwrite)
+    names = [strip_name(*pair) for pair in data.pairs.to_numpy()]
+    todo = _subset(data, [row for row, name in enumerate(names) if name not in done])
+    if not len(todo.pairs):
+        return 0
+    run = _compiled(generator, dropout)
+    pairs = list(zip(todo.pairs["from"], todo.pairs["to"], strict=True))
+    writing: deque[Future[None]] = deque()
+    row = 0
+    with ThreadPoolExecutor(WRITERS) as pool, tqdm(total=len(pairs), unit="pair", desc="Generating") as progress:
+        for batch in iterate(ordered_batches(todo, batch_size), todo):
+            generated = np.asarray(run(batch))
+            sources, targets = to_uint8(batch["source_image"].numpy()), to_uint8(batch["target_image"].numpy())
+            for source, target, image in zip(sources, targets, generated, strict=True):
+                writing.append(pool.submit(_write_pair, output_dir, pairs[row], source, target, image))
+                row += 1
+            while len(writing) > 4 * batch_size:  # memory stays bounded where writing is the slower half
+                writing.popleft().result()
+            progress.update(len(generated))
+        for future in writing:
+            future.result()
+    return row
+
+
+def _write_pair(
+    output_dir: Path, names: tuple[str, str], source: np.ndarray, target: np.ndarray, image: np.ndarray
+) -> None:
+    try:
+        generated = to_uint8(image)
+    except InputError as error:
+        raise InputError(
+            f"pair {names[0]} → {names[1]}: the generator's output is not an image: {error}; "
+            "its training may have diverged, try an earlier checkpoint"
+        ) from None
+    name = strip_name(*names)
+    write_image(output_dir / GENERATED_FOLDER / name, generated)
+    write_image(output_dir / name, strip(source, target, generated))  # last: its presence means done
+
+
+def _compiled(generator: keras.Model, dropout: bool) -> Any:
+    """The generator as a graph: batch dict → images. Traced once, for every batch size."""
+    import tensorflow as tf
+
+    inputs = {tensor.name: tensor for tensor in generator.inputs}
+    signature = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
+    graph = tf.function(lambda values: generator(values, training=dropout), input_signature=[signature])
+    return lambda batch: graph({name: batch[name] for name in inputs})
+
+
+def _subset(data: PairData, rows: list[int]) -> PairData:
+    return dataclasses.replace(data, pairs=data.pairs.iloc[rows].reset_index(drop=True))
+
+
+def _claim(output_dir: Path, fingerprint: dict[str, Any], overwrite: bool) -> set[str]:
+    """Makes the folder ours; returns the strips that are done. Raises InputError: it is something else's."""
+    record = output_dir / GENERATION_FILE
+    strips = list_images(output_dir) if output_dir.is_dir() else []
+    if not record.exists():
+        if strips:
+            raise InputError(
+                f"{output_dir}: holds images that were not made here ({strips[0]}); "
+                "give another folder, or score what is there with load_generated_images"
+            )
+        write_json(record, fingerprint)
+        return set()
+    earlier = _read_record(record)
+    if earlier == fingerprint:
+        return set(strips)
+    changed = [key for key, value in fingerprint.items() if earlier.get(key) != value]
+    if not overwrite:
+        raise InputError(
+            f"{output_dir}: holds images that were generated with another {', '.join(changed)}; "
+            "give another folder, or replace them with overwrite"
+        )
+    for folder in (output_dir, output_dir / GENERATED_FOLDER):
+        for path in folder.glob("*.png"):
+            path.unlink()
+    write_json(record, fingerprint)
+    return set()
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {error}; give another folder") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected a table of keys; give another folder")
+    return values
+
+
+def _fingerprint(generator: keras.Model, data: PairData, dropout: bool) -> dict[str, Any]:
+    """What decides the pixels of a strip: everything but the list of pairs."""
+    weights = hashlib.sha256(generator.to_json().encode())
+    for variable in generator.weights:
+        weights.update(np.ascontiguousarray(variable.numpy()).data)
+    images = hashlib.sha256("\n".join(data.annotations.names).encode())
+    images.update(np.ascontiguousarray(data.annotations.keypoints).data)
+    return {
+        "generator": weights.hexdigest()[:16],
+        "dropout": dropout,
+        "images_dir": str(Path(data.images_dir).resolve()),
+        "annotations": images.hexdigest()[:16],
+        "image_size": list(data.image_size),
+    }
+
+
+# ------------------------------------------------------------------------------------- scoring
+
+
+def read_strip(path: str | os.PathLike[str], image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Reads source, target and generated image, each uint8 `(H, W, 3)`.
+
+    Args:
+        path: a strip.
+        image_size: (height, width) in pixels of each of the three.
+    Raises: InputError: absent, not an image, or of another size than (H, 3W).
+    """
+    picture = read_image(path)
+    height, width = image_size
+    if picture.shape[:2] != (height, 3 * width):
+        raise InputError(
+            f"{path}: {picture.shape[0]}x{picture.shape[1]} pixels (height x width), expected {height}x{3 * width}: "
+            "source, target and generated image side by side"
+        )
+    source, target, generated = np.split(picture, 3, axis=1)
+    return source, target, generated
+
+
+def score(strips_dir: str | os.PathLike[str], data: PairData, metrics: Iterable[str] = tuple(METRICS)) -> Scores:
+    """Scores the strips of all pairs in `data`, against the targets in the strips.
+
+    Args:
+        strips_dir: folder with a strip for every pair; other files in it are of no effect.
+        data: the pairs, and the target keypoints for the masked metrics.
+        metrics: names in `pose_gan.metrics.METRICS`.
+    Raises: InputError: names the first strip that is missing, unreadable or of another size; or an
+        unknown metric.
+    """
+    strips_dir, metrics = Path(strips_dir), tuple(metrics)
+    generated, copied = create_metrics(metrics), create_metrics(metrics)
+    paths = [strips_dir / strip_name(*pair) for pair in data.pairs.to_numpy()]
+    present = set(list_images(strips_dir))
+    missing = [path for path in paths if path.name not in present]
+    if missing:
+        raise InputError(
+            f"{missing[0]}: no such strip ({len(missing)} of {len(paths)} are missing); generate them, "
+            "or give the pair list that they were made from"
+        )
+    targets = [data.annotations.rows[name] for name in data.pairs["to"]]
+    keypoints = data.annotations.keypoints[targets]
+    with tqdm(total=len(paths), unit="pair", desc="Scoring") as progress:
+        for start in range(0, len(paths), SCORING_BATCH):
+            part = slice(start, start + SCORING_BATCH)
+            strips = [read_strip(path, data.image_size) for path in paths[part]]
+            sources, references, images = (np.stack(column) for column in zip(*strips, strict=True))
+            _update(generated, ImageBatch(images, references, keypoints[part], data.skeleton))
+            _update(copied, ImageBatch(sources, references, keypoints[part], data.skeleton))
+            progress.update(len(strips))
+    return Scores(_results(generated), _results(copied), data.pairs, strips_dir)
+
+
+def _update(metrics: dict[str, Metric], batch: ImageBatch) -> None:
+    for metric in metrics.values():
+        metric.update(batch)
+
+
+def _results(metrics: dict[str, Metric]) -> dict[str, Result]:
+    return {name: metric.result() for name, metric in metrics.items()}

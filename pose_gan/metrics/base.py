@@ -1,0 +1,119 @@
+"""What a metric is: it sees batches of images one after the other, and gives one result at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from pose_gan.errors import InputError
+from pose_gan.skeleton import COCO18, Skeleton
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Images to judge.
+
+    Attributes:
+        generated: uint8 `(N, H, W, 3)`, RGB: what is judged.
+        reference: uint8 `(N, H, W, 3)`, RGB: the real target images.
+        target_keypoints: `(N, joints, 2)`, (y, x) in pixels, −1 where missing.
+        skeleton: what the keypoints mean.
+    """
+
+    generated: np.ndarray
+    reference: np.ndarray
+    target_keypoints: np.ndarray
+    skeleton: Skeleton = COCO18
+
+    def __len__(self) -> int:
+        return len(self.generated)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a metric over a set of images.
+
+    Attributes:
+        mean: the score.
+        std: its standard deviation (over images, with N in the denominator; or over splits of the
+            set, for metrics defined so); None where there is none.
+        count: number of images.
+        values: float64 `(count,)`, the score of each image in the order seen; None for metrics of a
+            whole set.
+    """
+
+    mean: float
+    std: float | None
+    count: int
+    values: np.ndarray | None = None
+
+
+class Metric(Protocol):
+    """A metric in use. `update` any number of times, then `result`."""
+
+    def update(self, batch: ImageBatch) -> None: ...
+
+    def result(self) -> Result: ...
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """An entry of the table of metrics.
+
+    Attributes:
+        name: key in tables and files: lower case, underscores.
+        title: as people write it.
+        higher_is_better: which way is good.
+        settings: everything that changes the value, for `metrics.json`.
+        create: makes a fresh `Metric`.
+    """
+
+    name: str
+    title: str
+    higher_is_better: bool
+    create: Callable[[], Metric]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class PerImage:
+    """A metric that scores each image alone, and averages.
+
+    Args:
+        function: batch of N images → float64 `(N,)`.
+    """
+
+    def __init__(self, function: Callable[[ImageBatch], np.ndarray]) -> None:
+        self._function = function
+        self._values: list[np.ndarray] = []
+
+    def update(self, batch: ImageBatch) -> None:
+        self._values.append(self._function(batch))
+
+    def result(self) -> Result:
+        """Mean and standard deviation over images. Raises InputError if there were none."""
+        values = np.concatenate(self._values) if self._values else np.empty(0)
+        if not len(values):
+            raise InputError("no images to score")
+        return Result(float(values.mean()), float(values.std()), len(values), values)
+
+
+def image_pair(generated: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as uint8 `(N, H, W, 3)`; a single image `(H, W, 3)` becomes a batch of one.
+
+    Raises: InputError: another type or shape, or shapes that differ.
+    """
+    images = []
+    for name, image in (("generated", generated), ("reference", reference)):
+        image = np.asarray(image)
+        if image.dtype != np.uint8 or image.ndim not in (3, 4) or image.shape[-1] != 3:
+            raise InputError(
+                f"{name}: expected uint8 images (N, H, W, 3) or (H, W, 3), got {image.dtype} {image.shape}; "
+                "pose_gan.drawing.to_uint8 converts from [-1, 1]"
+            )
+        images.append(image if image.ndim == 4 else image[None])
+    if images[0].shape != images[1].shape:
+        raise InputError(f"generated {images[0].shape} and reference {images[1].shape} differ in shape")
+    return images[0], images[1]

@@ -1,0 +1,213 @@
+"""The generator and the discriminators (paper, Sections 3 and 5), as functional Keras models.
+
+Their inputs are images and keypoints; heat maps, masks and transforms are computed inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import layers
+
+from pose_gan.config import ModelConfig
+from pose_gan.layers import (
+    DeformableSkip,
+    InstanceNormalization,
+    PartGeometry,
+    PoseMaps,
+    SpatialTransformer,
+    UniformTransform,
+)
+
+WARPED_SKIPS = 4  # the first ones of the appearance stream; deeper maps are too small to move
+DROPOUT_BLOCKS = 3
+Tensor = keras.KerasTensor
+
+
+def build_generator(config: ModelConfig) -> keras.Model:
+    """The generator G: a U-Net whose skip connections move with the body (paper, Fig. 2).
+
+    Args:
+        config: variant, size and width.
+    Returns: a model named `generator` with the inputs
+        `source_image` float32 `(B, H, W, 3)` in [-1, 1], `source_keypoints` and
+        `target_keypoints` `(B, J, 2)`, (y, x) in pixels, −1 where missing, and, with `use_bg`,
+        `background` `(B, H, W, 3)` in [-1, 1]; the output is `(B, H, W, 3)` in [-1, 1].
+    Deviation: the first encoder layer is a plain convolution, as in the release (the paper writes it
+        as normalised, C N).
+    """
+    encoder, decoder = _filters(config)
+    source_image, source_pose, target_pose = _inputs(config)
+    background = [_image_input("background", config)] if config.use_bg else []
+    appearance = [source_image]
+    if config.use_input_pose:
+        appearance.append(_pose_maps("source_pose", config)(source_pose))
+    pose = [_pose_maps("target_pose", config)(target_pose), *background]
+    if config.warp_skip == "none":
+        skips = _encode(appearance + pose, encoder, config, "encoder")
+    else:
+        moved = _move(_encode(appearance, encoder, config, "appearance"), source_pose, target_pose, config)
+        still = _encode(pose, encoder, config, "pose")
+        skips = [
+            layers.Concatenate(name=f"skip_{level}")([a, b])
+            for level, (a, b) in enumerate(zip(moved, still, strict=True))
+        ]
+    image = _decode(skips[::-1], decoder, config)
+    return keras.Model([source_image, source_pose, target_pose, *background], image, name="generator")
+
+
+def build_discriminator(config: ModelConfig) -> keras.Model:
+    """The discriminator D(x_a, H_a, y, H_b): is y the photograph of the person of x_a in pose H_b?
+
+    Args:
+        config: `disc_type` chooses `call`, `sim` or `warp`.
+    Returns: a model named `discriminator` with the inputs `source_image`, `target_image`
+        `(B, H, W, 3)` in [-1, 1], `source_keypoints`, `target_keypoints` `(B, J, 2)` and, with `use_bg`,
+        `background`; the output is float32 `(B, cells)`, the probability of a real image in every
+        output cell (3 cells at 128×64, 49 at 256×256; 1 for `sim`).
+    """
+    source_image, source_keypoints, target_keypoints = _inputs(config)
+    target_image = _image_input("target_image", config)
+    background = [_image_input("background", config)] if config.use_bg else []
+    source = [source_image]
+    if config.use_input_pose:
+        source.append(_pose_maps("source_pose", config)(source_keypoints))
+    target = [target_image, _pose_maps("target_pose", config)(target_keypoints), *background]
+    if config.disc_type == "sim":
+        logits = _similarity(source, target, config)
+    else:
+        if config.disc_type == "call":
+            features = _first_discriminator_layer("joint", config)(_concatenate(source + target))
+        else:
+            seen = _first_discriminator_layer("source", config)(_concatenate(source))
+            shown = _first_discriminator_layer("target", config)(_concatenate(target))
+            features = _concatenate([_by_parts(config, source_keypoints, target_keypoints)(seen, "skip"), shown])
+        for count in (128, 256, 512):
+            features = _discriminator_block(features, config.channels(count), config)
+        features = _discriminator_block(features, 1, config, last=True)
+        logits = layers.Flatten(name="logits", dtype="float32")(features)
+    scores = layers.Activation("sigmoid", name="scores", dtype="float32")(logits)
+    inputs = [source_image, target_image, source_keypoints, target_keypoints, *background]
+    return keras.Model(inputs, scores, name="discriminator")
+
+
+def logits_model(discriminator: keras.Model) -> keras.Model:
+    """The same discriminator, weights shared, without its final sigmoid."""
+    return keras.Model(discriminator.inputs, discriminator.get_layer("scores").input, name="discriminator_logits")
+
+
+def _inputs(config: ModelConfig) -> tuple[Tensor, Tensor, Tensor]:
+    poses = [
+        keras.Input((config.skeleton.num_joints, 2), name=name, dtype="float32")
+        for name in ("source_keypoints", "target_keypoints")
+    ]
+    return _image_input("source_image", config), poses[0], poses[1]
+
+
+def _image_input(name: str, config: ModelConfig) -> Tensor:
+    return keras.Input((*config.image_size, 3), name=name, dtype="float32")
+
+
+def _filters(config: ModelConfig) -> tuple[list[int], list[int]]:
+    """Channels of the encoder's and of the decoder's layers; images above 128 px get one block more."""
+    deep = [512] if max(config.image_size) > 128 else []
+    encoder, decoder = [64, 128, 256, 512, 512, 512, *deep], [512, 512, 512, *deep, 256, 128]
+    return [config.channels(n) for n in encoder], [config.channels(n) for n in decoder]
+
+
+def _pose_maps(name: str, config: ModelConfig) -> PoseMaps:
+    return PoseMaps(config.image_size, config.skeleton, config.pose_rep_type, config.sigma, name=name)
+
+
+def _concatenate(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else layers.Concatenate()(list(tensors))
+
+
+def _encode(inputs: list[Tensor], filters: list[int], config: ModelConfig, name: str) -> list[Tensor]:
+    """One encoder stream: its maps at every resolution, finest first."""
+    out = layers.Conv2D(filters[0], 3, padding="same", name=f"{name}_0")(_concatenate(inputs))
+    maps = [out]
+    for level, count in enumerate(filters[1:], start=1):
+        out = layers.LeakyReLU(0.2)(out)
+        out = layers.Conv2D(count, 4, strides=2, padding="same", use_bias=False, name=f"{name}_{level}")(out)
+        if level < len(filters) - 1:
+            out = InstanceNormalization(config.norm, name=f"{name}_norm_{level}")(out)
+        maps.append(out)
+    return maps
+
+
+def _decode(skips: list[Tensor], filters: list[int], config: ModelConfig) -> Tensor:
+    """The decoder: skips come coarsest first, one more than `filters`; the last joins the final convolution."""
+    out = None
+    for level, (skip, count) in enumerate(zip(skips[:-1], filters, strict=True)):
+        out = layers.ReLU()(skip if out is None else layers.Concatenate()([out, skip]))
+        name = f"decoder_{level}"
+        out = layers.Conv2DTranspose(count, 4, strides=2, padding="same", use_bias=False, name=name)(out)
+        out = InstanceNormalization(config.norm, name=f"decoder_norm_{level}")(out)
+        if level < DROPOUT_BLOCKS:
+            out = layers.Dropout(0.5)(out)
+    out = layers.ReLU()(layers.Concatenate()([out, skips[-1]]))
+    out = layers.Conv2D(3, 3, padding="same", name="decoder_image")(out)
+    return layers.Activation("tanh", dtype="float32", name="image")(out)
+
+
+def _move(maps: list[Tensor], source_pose: Tensor, target_pose: Tensor, config: ModelConfig) -> list[Tensor]:
+    """The appearance stream's maps, the first ones moved into the target pose."""
+    if config.warp_skip == "stn":
+        move = _by_predicted_transform(config, source_pose, target_pose)
+    elif config.warp_skip == "full":
+        transform = UniformTransform(config.image_size, config.skeleton, name="geometry")([source_pose, target_pose])
+        move = _by_transforms(config, [transform])
+    else:
+        move = _by_parts(config, source_pose, target_pose)
+    return [move(out, f"deformable_skip_{i}") for i, out in enumerate(maps[:WARPED_SKIPS])] + maps[WARPED_SKIPS:]
+
+
+def _by_parts(config: ModelConfig, source_pose: Tensor, target_pose: Tensor):
+    geometry = PartGeometry(config.image_size, config.skeleton, name="geometry")([source_pose, target_pose])
+    return _by_transforms(config, list(geometry))
+
+
+def _by_transforms(config: ModelConfig, geometry: list[Tensor]):
+    """A function (features, layer name) → moved features; `geometry` is computed once and shared."""
+
+    def move(features: Tensor, name: str) -> Tensor:
+        layer = DeformableSkip(config.warp_agg, config.warp_interpolation, config.image_size, name=name)
+        return layer([features, *geometry])
+
+    return move
+
+
+def _by_predicted_transform(config: ModelConfig, source_pose: Tensor, target_pose: Tensor):
+    """As `_by_transforms`, with one transform predicted from both poses' numbers, the identity at first."""
+    numbers = layers.Concatenate()([layers.Flatten()(source_pose), layers.Flatten()(target_pose)])
+    for count in (64, 32):
+        numbers = layers.LeakyReLU(0.2)(layers.Dense(count, dtype="float32", name=f"stn_{count}")(numbers))
+    identity = keras.initializers.Constant(np.array([1, 0, 0, 0, 1, 0], "float32"))
+    theta = layers.Dense(
+        6, kernel_initializer="zeros", bias_initializer=identity, dtype="float32", name="stn_transform"
+    )(numbers)
+    return lambda features, name: SpatialTransformer(name=name)([features, theta])
+
+
+def _first_discriminator_layer(name: str, config: ModelConfig) -> layers.Conv2D:
+    return layers.Conv2D(config.channels(64), 4, strides=2, padding="valid", name=name)
+
+
+def _discriminator_block(out: Tensor, count: int, config: ModelConfig, last: bool = False) -> Tensor:
+    out = layers.ZeroPadding2D(1)(layers.LeakyReLU(0.2)(out))
+    out = layers.Conv2D(count, 4, strides=2, padding="valid", use_bias=last)(out)
+    return out if last else InstanceNormalization(config.norm)(out)
+
+
+def _similarity(source: list[Tensor], target: list[Tensor], config: ModelConfig) -> Tensor:
+    """`sim`: both images through one tower, then one dense layer."""
+    images = [keras.Input(tensor.shape[1:]) for tensor in target]
+    out = _first_discriminator_layer("tower_input", config)(_concatenate(images))
+    for count in (128, 256, 512):
+        out = _discriminator_block(out, config.channels(count), config)
+    tower = keras.Model(images, out, name="tower")
+    out = layers.LeakyReLU(0.2)(layers.Concatenate()([tower(target), tower(source)]))
+    return layers.Dense(1, dtype="float32", name="logits")(layers.Flatten()(out))

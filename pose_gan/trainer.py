@@ -1,0 +1,296 @@
+"""The training loop: fetch, step, log, sample, checkpoint; stop and resume at any iteration."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pose_gan import drawing, metrics
+from pose_gan.checkpoint import (
+    DISCRIMINATOR,
+    GENERATOR,
+    OPTIONS,
+    latest_checkpoint,
+    restore_checkpoint,
+    save_checkpoint,
+)
+from pose_gan.config import RunConfig
+from pose_gan.data import Batch, PairData, iterate, open_pairs, ordered_batches, training_batches
+from pose_gan.errors import InputError
+from pose_gan.files import atomic_path, write_json
+from pose_gan.gan import GAN
+from pose_gan.run_log import RunLog
+from pose_gan.saving import load_generator, load_model
+
+VALIDATION_PAIRS = 200
+SAMPLE_PAIRS = 8
+SAMPLE_COLUMNS = ("source", "source pose", "target pose", "target", "generated")
+
+
+class NonFiniteLossError(RuntimeError):
+    """Training diverged: a loss is not a number any more. The last checkpoint is from before."""
+
+
+class Trainer:
+    """One run.
+
+    Args:
+        config: all settings.
+        output_dir: the run's folder: options, log, metrics, samples, `generator.h5`.
+        checkpoints_dir: its folder of checkpoints.
+        resume: continue from the last checkpoint in `checkpoints_dir`, if there is one.
+
+    Raises: InputError: bad data, weights that do not fit, or a folder that holds a run already.
+    """
+
+    def __init__(self, config: RunConfig, output_dir: Path, checkpoints_dir: Path, resume: bool = False) -> None:
+        last = latest_checkpoint(checkpoints_dir)
+        if last is not None and not resume:
+            raise InputError(
+                f"{checkpoints_dir} holds the run of {last.name} already; continue it with --resume {output_dir}, "
+                "or give another --output_dir"
+            )
+        self.config, self.output_dir, self.checkpoints_dir = config, output_dir, checkpoints_dir
+        model = config.model
+        print("checking the training pairs", flush=True)
+        self.data = open_pairs(config.data, "train", model.image_size, model.skeleton, model.use_bg)
+        self.validation = self._open_validation()
+        print("building the networks", flush=True)
+        self.gan = GAN(config)
+        self.step, self.position = config.train.first_step, 0
+        if last is not None:
+            state = restore_checkpoint(last, self.gan.variables)
+            self.step, self.position = state["step"], state["position"]
+        else:
+            self._load_given_weights()
+        if self.step >= config.train.total_steps:
+            raise InputError(
+                f"{output_dir}: trained to step {self.step} already; "
+                f"--number_of_epochs above {config.train.number_of_epochs} trains on"
+            )
+        self.log = RunLog(output_dir, self.step)
+        self._write_options()
+        self._stop = threading.Event()
+        self._samples = self._sample_batch()
+
+    def run(self) -> bool:
+        """Trains to the end, or until Ctrl-C or SIGTERM. Returns whether the end was reached.
+
+        Raises: NonFiniteLossError, naming the loss and the steps.
+        """
+        train, log = self.config.train, self.log
+        self._announce()
+        old_handlers = {number: signal.signal(number, self._on_signal) for number in _stop_signals()}
+        try:
+            batches = self._batches()
+            sums: dict[str, Any] = {}
+            counted, started = 0, time.monotonic()
+            while self.step < train.total_steps and not self._stop.is_set():
+                # fetch
+                fetched = [next(batches) for _ in range(self.gan.batches_per_iteration)]
+                # step
+                report = self.gan.train_step(fetched)
+                self.step += 1
+                self.position += len(fetched) * train.batch_size
+                sums = {name: sums.get(name, 0.0) + value for name, value in report.items()}
+                counted += 1
+                # log, sample, checkpoint: the first and the last step always show
+                at_end = self.step == train.total_steps or self._stop.is_set()
+                epoch_ends = self.step % train.iterations_per_epoch == 0
+                epoch = self.step // train.iterations_per_epoch
+                if at_end or epoch_ends or counted == train.log_interval or self.step == train.first_step + 1:
+                    self._log_losses(sums, counted, time.monotonic() - started)
+                    sums, counted, started = {}, 0, time.monotonic()
+                if at_end or (epoch_ends and epoch % train.display_ratio == 0):
+                    log.picture(self.step, self.sample_grid())
+                if at_end or (epoch_ends and epoch % train.checkpoint_ratio == 0):
+                    self._checkpoint()
+                    started = time.monotonic()
+            finished = self.step >= train.total_steps
+            if not finished:
+                log.say(f"stopped at step {self.step}; continue with: python train.py --resume {self.output_dir}")
+            return finished
+        finally:
+            for number, handler in old_handlers.items():
+                signal.signal(number, handler)
+            log.close()
+
+    def sample_grid(self) -> np.ndarray:
+        """The same few pairs every time, as a labelled grid: uint8 `(height, width, 3)`."""
+        batch = self._samples
+        generated = drawing.to_uint8(self.gan.generate(batch).numpy())
+        source, target = (drawing.to_uint8(batch[f"{side}_image"].numpy()) for side in ("source", "target"))
+        poses = [
+            [drawing.draw_skeleton(pose, self.data.image_size, self.data.skeleton) for pose in batch[key].numpy()]
+            for key in ("source_keypoints", "target_keypoints")
+        ]
+        scale = max(1, 256 // self.data.image_size[0])
+        return drawing.grid(list(zip(source, *poses, target, generated, strict=True)), SAMPLE_COLUMNS, scale)
+
+    def validate(self) -> dict[str, float]:
+        """Mean losses and image metrics on the validation pairs, without dropout."""
+        assert self.validation is not None
+        sums: dict[str, float] = {}
+        for batch in iterate(ordered_batches(self.validation, self.config.train.batch_size), self.validation):
+            generated, losses = self.gan.validation_step(batch)
+            size = len(generated)
+            values = {name: float(value) * size for name, value in losses.items()}
+            ours, theirs = (drawing.to_uint8(image.numpy()) for image in (generated, batch["target_image"]))
+            values["ssim"] = float(np.sum(metrics.ssim(ours, theirs)))
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + value
+        return {name: value / len(self.validation) for name, value in sums.items()}
+
+    def _open_validation(self) -> PairData | None:
+        if not self.config.train.use_validation:
+            return None
+        model = self.config.model
+        try:
+            return open_pairs(
+                self.config.data, "test", model.image_size, model.skeleton, model.use_bg, limit=VALIDATION_PAIRS
+            )
+        except InputError as error:
+            raise InputError(f"{error} (needed for validation; --use_validation 0 trains without)") from None
+
+    def _load_given_weights(self) -> None:
+        train = self.config.train
+        given = (
+            (train.generator_checkpoint, self.gan.generator, load_generator),
+            (train.discriminator_checkpoint, self.gan.discriminator, load_model),
+        )
+        for path, model, load in given:
+            if path is None:
+                continue
+            weights = load(path).get_weights()
+            shapes, expected = [w.shape for w in weights], [w.shape for w in model.get_weights()]
+            if shapes != expected:
+                raise InputError(
+                    f"{path}: its weights do not fit the {model.name} of these settings "
+                    f"({len(shapes)} arrays, expected {len(expected)}, or other sizes); check --warp_skip, "
+                    "--disc_type, --norm, --width, --pose_rep_type, --use_input_pose and the image size"
+                )
+            model.set_weights(weights)
+
+    def _sample_batch(self) -> Batch:
+        data = self.validation or self.data
+        return next(iterate(ordered_batches(data, min(SAMPLE_PAIRS, len(data))), data))
+
+    def _batches(self):
+        train = self.config.train
+        return iterate(training_batches(self.data, train.batch_size, train.seed, self.position), self.data)
+
+    def _log_losses(self, sums: dict[str, Any], count: int, seconds: float) -> None:
+        train = self.config.train
+        values = {name: float(total) / count for name, total in sums.items()}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise NonFiniteLossError(
+                    f"the loss {name!r} became {value} between steps {self.step - count + 1} and {self.step}; "
+                    f"the last checkpoint in {self.checkpoints_dir} is from before. A smaller --learning_rate "
+                    "or loss weight may help"
+                )
+        pace = seconds / count
+        left = datetime.timedelta(seconds=round((train.total_steps - self.step) * pace))
+        epoch = math.ceil(self.step / train.iterations_per_epoch)
+        losses = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "linux" else 2**30)
+        self.log.say(
+            f"epoch {epoch}/{train.number_of_epochs}  step {self.step}/{train.total_steps}  {losses}  "
+            f"{pace:.3g} s/it  {left} left  {memory:.1f} GB"
+        )
+        self.log.record(self.step, {**values, "seconds_per_iteration": pace})
+
+    def _checkpoint(self) -> None:
+        models = {GENERATOR: self.gan.generator, DISCRIMINATOR: self.gan.discriminator}
+        folder = save_checkpoint(
+            self.checkpoints_dir,
+            self.step,
+            models,
+            self.gan.variables,
+            {"position": self.position},
+            self.config.train.keep_checkpoints,
+        )
+        with atomic_path(self.output_dir / GENERATOR) as temporary:
+            os.link(folder / GENERATOR, temporary)
+        if self.validation is not None:
+            values = self.validate()
+            shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+            self.log.say(f"saved {folder}; on {len(self.validation)} test pairs: {shown}")
+            self.log.record(self.step, values, split="test")
+        else:
+            self.log.say(f"saved {folder}")
+
+    def _write_options(self) -> None:
+        path = self.output_dir / OPTIONS
+        write_json(
+            path,
+            {
+                "config": self.config.to_dict(),
+                "checkpoints_dir": os.fspath(self.checkpoints_dir),
+                "command": ["python", *sys.argv],
+                "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+                "versions": versions(),
+            },
+        )
+
+    def _announce(self) -> None:
+        config, gan = self.config, self.gan
+        height, width = config.model.image_size
+        self.log.say(
+            f"{config.data.dataset}: {len(self.data)} pairs of {len(self.data.names)} images of {height}x{width}; "
+            f"generator {gan.generator.count_params() / 1e6:.1f} M parameters, "
+            f"discriminator {gan.discriminator.count_params() / 1e6:.1f} M; "
+            f"steps {self.step} to {config.train.total_steps}; in {self.output_dir}"
+        )
+        self.log.say("compiling the training step (this takes a moment)")
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        print(
+            f"{signal.Signals(number).name}: finishing this iteration, then saving; again to quit at once", flush=True
+        )
+        self._stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+
+def versions() -> dict[str, str]:
+    """What a run was made with: this package and what it stands on."""
+    found = {"python": platform.python_version()}
+    for name in ("pose_gan", "tensorflow", "tensorflow-cpu", "keras", "numpy"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def dry_run(config: RunConfig, output_dir: Path) -> None:
+    """Checks the data and prints what a run would do. Raises InputError as the run would."""
+    model = config.model
+    print(json.dumps(config.to_dict() | {"output_dir": os.fspath(output_dir)}, indent=2))
+    data = open_pairs(config.data, "train", model.image_size, model.skeleton, model.use_bg)
+    print(f"{len(data)} training pairs of {len(data.names)} images are in order")
+
+
+def new_run_dir(root: str | os.PathLike[str], name: str) -> Path:
+    """`root/00003-name` with the next free number."""
+    taken = [int(path.name[:5]) for path in Path(root).glob("[0-9]" * 5 + "-*")]
+    return Path(root) / f"{max(taken, default=-1) + 1:05d}-{name}"
+
+
+def _stop_signals() -> Sequence[signal.Signals]:
+    """Python delivers signals to the main thread only."""
+    return (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()

@@ -1,0 +1,185 @@
+"""Moving feature maps part by part: the operator behind deformable skip connections (paper, Eq. 3–4).
+
+Two forms of one operator, equal in value and gradient. `sparse` samples only where a mask is 1
+(about 1.4 samples a pixel, not one for each of the ten parts), as one sparse-times-dense matrix
+product. `dense` samples every part everywhere and uses only ops that every exporter and compiler knows.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.ops.linalg.sparse import sparse_csr_matrix_ops as csr  # the only home of these ops
+
+
+class _Samples(NamedTuple):
+    """Where to look: for each of N rows, K source places and their weights.
+
+    pixel: int64 (N,), the output pixel of the row in [0, B·h·w), ascending.
+    places: int64 (N, K), source pixels in [0, B·h·w).
+    weights: float32 (N, K); 0 outside of the image.
+    """
+
+    pixel: tf.Tensor
+    places: tf.Tensor
+    weights: tf.Tensor
+
+
+def resize_masks(masks: tf.Tensor, feature_size: tuple[int, int]) -> tf.Tensor:
+    """Masks `(B, P, H, W)` at a feature map's size: row `floor(i·H/h)`, that is `[::r, ::r]`."""
+    for axis, size in zip((2, 3), feature_size, strict=True):
+        full = masks.shape[axis]
+        if full != size:
+            masks = tf.gather(masks, np.arange(size) * full // size, axis=axis)
+    return masks
+
+
+def warp_sparse(
+    features: tf.Tensor,
+    transforms: tf.Tensor,
+    masks: tf.Tensor,
+    aggregation: str,
+    interpolation: str,
+    exact_gradient: bool,
+) -> tf.Tensor:
+    """Merged warp of `features` by each part's transform within its mask.
+
+    Args:
+        features: float32 `(B, h, w, C)`.
+        transforms: float32 `(B, P, 8)` in feature pixels, output → input, (x, y).
+        masks: `(B, P, h, w)`, active where above 0.
+        aggregation: `max` or `avg`.
+        interpolation: `bilinear` or `nearest`.
+        exact_gradient: use the fused gradient with respect to `features` (none flows to the
+            transforms and masks). Models to be exported need False: then TensorFlow differentiates.
+    Returns: float32 `(B, h, w, C)`.
+    """
+    batch, (height, width, channels) = tf.shape(features)[0], features.shape[1:]
+    active = tf.where(tf.transpose(masks, [0, 2, 3, 1]) > 0)  # (N, 4): b, y, x, part; ascending
+    samples = _samples(transforms, active, (height, width), interpolation)
+    pixels = tf.cast(batch, tf.int64) * height * width
+    count = tf.math.bincount(tf.cast(samples.pixel, tf.int32), minlength=tf.cast(pixels, tf.int32))
+    flat = tf.reshape(features, [-1, channels])
+    if aggregation == "avg":
+        share = 1.0 / tf.cast(tf.gather(count, samples.pixel), tf.float32)
+        matrix = _csr_matrix(samples.pixel, samples.places, samples.weights * share[:, None], pixels)
+        merged = _matmul(matrix, flat)
+    else:
+        row = tf.range(tf.shape(active)[0], dtype=tf.int64)
+        matrix = _csr_matrix(row, samples.places, samples.weights, tf.shape(active, tf.int64)[0], columns=pixels)
+        covered = count >= masks.shape[1]  # no part's zero takes part in the maximum there
+        merged = (_max_warp if exact_gradient else _max_warp_plain)(matrix, flat, samples.pixel, covered)
+    return tf.ensure_shape(tf.reshape(merged, [batch, height, width, channels]), features.shape)
+
+
+def warp_dense(
+    features: tf.Tensor, transforms: tf.Tensor, masks: tf.Tensor, aggregation: str, interpolation: str
+) -> tf.Tensor:
+    """The same as `warp_sparse`, by gathering every part everywhere."""
+    batch, (height, width, channels) = tf.shape(features)[0], features.shape[1:]
+    flat = tf.reshape(features, [-1, channels])
+    x, y = tf.meshgrid(tf.range(width), tf.range(height))
+    base = tf.range(batch)[:, None, None] * (height * width)
+    moved = []
+    for part in range(masks.shape[1]):
+        at = _transform(transforms[:, part, None, None, :], x, y)
+        places, weights = _neighbours(*at, base, (height, width), interpolation)
+        warped = tf.reduce_sum(tf.gather(flat, places) * weights[..., None], axis=-2)
+        moved.append(warped * masks[:, part, :, :, None])
+    if aggregation == "max":
+        merged = functools.reduce(tf.maximum, moved)
+    else:
+        merged = tf.math.divide_no_nan(tf.add_n(moved), tf.reduce_sum(masks, axis=1)[..., None])
+    return tf.ensure_shape(merged, features.shape)
+
+
+def _transform(transform: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
+    a0, a1, a2, b0, b1, b2 = tf.unstack(transform[..., :6], axis=-1)
+    return a0 * x + a1 * y + a2, b0 * x + b1 * y + b2
+
+
+def _neighbours(
+    x: tf.Tensor, y: tf.Tensor, base: tf.Tensor, size: tuple[int, int], interpolation: str
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Flat indices and weights of the source pixels around (x, y): two tensors `(…, K)`.
+
+    Bilinear: K = 4, the corners of the cell. Nearest: K = 1, ties away from zero. Pixels outside
+    of the image get weight 0 (and the index of a pixel at the border).
+    """
+    height, width = size
+    limit = float(4 * (height + width))  # far outside already; keeps the integer casts from overflowing
+    x, y = (tf.clip_by_value(v, -limit, limit) for v in (x, y))
+    if interpolation == "nearest":
+        corners = [(tf.sign(y) * tf.floor(tf.abs(y) + 0.5), tf.sign(x) * tf.floor(tf.abs(x) + 0.5), tf.ones_like(x))]
+    else:
+        top, left = tf.floor(y), tf.floor(x)
+        dy, dx = y - top, x - left
+        corners = [
+            (top, left, (1 - dy) * (1 - dx)),
+            (top, left + 1, (1 - dy) * dx),
+            (top + 1, left, dy * (1 - dx)),
+            (top + 1, left + 1, dy * dx),
+        ]
+    places, weights = [], []
+    for row, column, weight in corners:
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        row = tf.cast(tf.clip_by_value(row, 0, height - 1), base.dtype)
+        column = tf.cast(tf.clip_by_value(column, 0, width - 1), base.dtype)
+        places.append(base + row * width + column)
+        weights.append(tf.where(inside, weight, 0.0))
+    return tf.stack(places, axis=-1), tf.stack(weights, axis=-1)
+
+
+def _samples(transforms: tf.Tensor, active: tf.Tensor, size: tuple[int, int], interpolation: str) -> _Samples:
+    sample, y, x, part = tf.unstack(active, axis=-1)
+    at = _transform(tf.gather_nd(transforms, tf.stack([sample, part], axis=-1)), x, y)
+    base = sample * (size[0] * size[1])
+    places, weights = _neighbours(*at, base, size, interpolation)
+    return _Samples(base + y * size[1] + x, places, weights)
+
+
+def _csr_matrix(
+    row: tf.Tensor, places: tf.Tensor, weights: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor | None = None
+) -> tf.Tensor:
+    """The sparse matrix with `weights[n, k]` at (`row[n]`, `places[n, k]`); equal places add up."""
+    row = tf.repeat(row, places.shape[1])
+    indices = tf.stack([row, tf.reshape(places, [-1])], axis=-1)
+    shape = tf.stack([rows, rows if columns is None else columns])
+    return csr.sparse_tensor_to_csr_sparse_matrix(indices, tf.reshape(weights, [-1]), shape)
+
+
+def _matmul(matrix: tf.Tensor, dense: tf.Tensor, transpose: bool = False) -> tf.Tensor:
+    return csr.sparse_matrix_mat_mul(matrix, dense, transpose_a=transpose)
+
+
+def _max_warp_plain(matrix: tf.Tensor, flat: tf.Tensor, pixel: tf.Tensor, covered: tf.Tensor) -> tf.Tensor:
+    """Maximum of the moved rows of each pixel, and of 0 where some part is absent: `(B·h·w, C)`."""
+    moved = _matmul(matrix, flat)
+    merged = tf.math.segment_max(moved, pixel)  # 0 where a pixel has no row
+    missing = tf.shape(flat)[0] - tf.shape(merged)[0]
+    merged = tf.pad(merged, [[0, missing], [0, 0]])
+    return tf.where(covered[:, None], merged, tf.nn.relu(merged))
+
+
+@tf.custom_gradient
+def _max_warp(matrix: tf.Tensor, flat: tf.Tensor, pixel: tf.Tensor, covered: tf.Tensor):
+    """`_max_warp_plain` with the gradient routed through the stored selection."""
+    moved = _matmul(matrix, flat)
+    merged = tf.math.segment_max(moved, pixel)
+    merged = tf.pad(merged, [[0, tf.shape(flat)[0] - tf.shape(merged)[0]], [0, 0]])
+    merged = tf.where(covered[:, None], merged, tf.nn.relu(merged))
+    # A row is selected where it gave the maximum; equal rows (as when source and target pose are
+    # the same) share the gradient. Where 0 won, merged is above every row or equal to a zero row.
+    selected = tf.cast(moved == tf.gather(merged, pixel), flat.dtype)
+
+    def gradient(upstream: tf.Tensor):
+        ties = tf.math.segment_sum(selected, pixel)
+        ties = tf.pad(ties, [[0, tf.shape(flat)[0] - tf.shape(ties)[0]], [0, 0]])
+        routed = selected * tf.gather(tf.math.divide_no_nan(upstream, ties), pixel)
+        return None, _matmul(matrix, routed, transpose=True), None, None
+
+    return merged, gradient

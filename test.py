@@ -1,0 +1,179 @@
+"""Generates the images of a test split with a trained generator, and scores them.
+
+A thin program over `pose_gan.evaluation` and `pose_gan.report`; `pytest` runs what is in `tests/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from pose_gan.config import DataConfig, RunConfig
+from pose_gan.errors import InputError, run_program
+from pose_gan.metrics import METRICS, create_metrics
+from pose_gan.options import add_data_arguments, boolean, data_config, dataset_defaults, image_size, program_parser
+from pose_gan.skeleton import COCO18, load_skeleton
+
+EXAMPLE = """
+python test.py --dataset market --generator_checkpoint runs/00000-market-mask --report output/report.html
+python test.py --dataset market --load_generated_images 1 --generated_images_dir output/generated_images
+"""
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = program_parser("Generates the images of a test split with a trained generator, and scores them.", EXAMPLE)
+    model = parser.add_argument_group("generator")
+    model.add_argument(
+        "--generator_checkpoint",
+        metavar="RUN_OR_FILE",
+        help="folder of a training run (its newest checkpoint, with the run's data settings), or a model file",
+    )
+    model.add_argument(
+        "--image_size", type=image_size, metavar="HxW", help="pixels (default: the generator's, or the data set's)"
+    )
+    model.add_argument(
+        "--skeleton", type=load_skeleton, metavar="FILE", help=f"joints (default: the run's, or {COCO18.name})"
+    )
+    model.add_argument("--batch_size", type=_count, default=16, metavar="N", help="pairs a batch (default: 16)")
+    model.add_argument(
+        "--use_dropout_test", type=boolean, default=False, metavar="0|1", help="keep dropout on (default: 0)"
+    )
+    add_data_arguments(parser)
+    parser.add_argument_group("pairs").add_argument(
+        "--images_for_test", type=_count, metavar="N", help="use the first N pairs (default: all in the pair file)"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--generated_images_dir",
+        default="output/generated_images",
+        metavar="DIR",
+        help="folder of the strips, of metrics.json and of metrics_per_pair.csv (default: %(default)s)",
+    )
+    output.add_argument(
+        "--load_generated_images",
+        type=boolean,
+        default=False,
+        metavar="0|1",
+        help="generate nothing, score the strips that are in the folder (default: 0)",
+    )
+    output.add_argument(
+        "--overwrite",
+        type=boolean,
+        default=False,
+        metavar="0|1",
+        help="replace strips that another generator made in this folder (default: 0; strips of the same one are kept)",
+    )
+    output.add_argument(
+        "--metrics",
+        type=lambda text: tuple(text.split(",")),
+        default=tuple(METRICS),
+        metavar="NAMES",
+        help=f"separated by commas (default: {','.join(METRICS)})",
+    )
+    output.add_argument("--report", metavar="FILE.html", help="write a page with scores and example pairs")
+    output.add_argument("--grid", metavar="FILE.png", help="write a picture of example pairs")
+    output.add_argument("--seed", type=int, default=0, metavar="N", help="of example pairs and dropout (default: 0)")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int | None:
+    """Runs the program. Raises InputError for bad input; see `run_program`."""
+    args = parse(argv)
+    _check(args)
+    run_dir, run = _run(args.generator_checkpoint)
+    data_settings = data_config(args, run.data if run else None)
+
+    # TensorFlow takes seconds to import: not before the flags are known to be right
+    from pose_gan.data import open_pairs
+    from pose_gan.evaluation import generate, score
+    from pose_gan.report import write_grid, write_report
+
+    generator = None if args.load_generated_images else _load(args)
+    size, use_bg = args.image_size, False
+    if generator is not None:
+        inputs = {tensor.name: tensor.shape for tensor in generator.inputs}
+        size, use_bg = size or inputs["source_image"][1:3], "background" in inputs
+    elif run is not None:
+        size = size or run.model.image_size
+    size = size or dataset_defaults(data_settings.dataset, None).image_size
+    skeleton = args.skeleton or (run.model.skeleton if run else COCO18)
+    pairs = open_pairs(data_settings, "test", size, skeleton, use_bg, args.images_for_test)
+
+    if generator is not None:
+        made = generate(
+            generator, pairs, args.generated_images_dir, args.batch_size, args.use_dropout_test, args.overwrite
+        )
+        print(f"{made} images generated, {len(pairs) - made} were there already: {args.generated_images_dir}")
+    scores = score(args.generated_images_dir, pairs, args.metrics)
+    command = shlex.join(["python", "test.py", *(sys.argv[1:] if argv is None else argv)])
+    options = _options(args, data_settings, run)
+    scores.save(args.generated_images_dir, {"command": command, "options": options})
+    print(scores.table())
+    if args.report:
+        history = run_dir / "metrics.jsonl" if run_dir else None
+        history = history if history and history.exists() else None
+        write_report(args.report, scores, pairs, options, command, history, seed=args.seed)
+    if args.grid:
+        write_grid(args.grid, scores, pairs, seed=args.seed)
+    written = [str(Path(args.generated_images_dir) / "metrics.json"), args.report, args.grid]
+    print("written:", ", ".join(path for path in written if path))
+
+
+def _count(text: str) -> int:
+    """Type of flags that take a number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What can be known to be wrong before anything slow is done."""
+    if not args.generator_checkpoint and not args.load_generated_images:
+        raise InputError(
+            "--generator_checkpoint is missing: a run folder or a model file; "
+            "--load_generated_images 1 scores strips that are there already"
+        )
+    create_metrics(args.metrics)
+    for flag, path, suffixes in (("report", args.report, (".html",)), ("grid", args.grid, (".png", ".jpg"))):
+        if path and Path(path).suffix not in suffixes:
+            raise InputError(f"--{flag} {path}: the name must end in {' or '.join(suffixes)}")
+
+
+def _run(checkpoint: str | None) -> tuple[Path | None, RunConfig | None]:
+    """Folder and settings of the run, if `checkpoint` is the folder of one."""
+    if not checkpoint or not Path(checkpoint).is_dir():
+        return None, None
+    from pose_gan.checkpoint import OPTIONS, read_options
+
+    run_dir = Path(checkpoint)
+    return run_dir, RunConfig.from_dict(read_options(run_dir).get("config", {}), f"{run_dir / OPTIONS}: config")
+
+
+def _load(args: argparse.Namespace) -> Any:
+    """The generator, with a seed for its dropout."""
+    import keras
+
+    from pose_gan.saving import load_generator
+
+    keras.utils.set_random_seed(args.seed)
+    return load_generator(args.generator_checkpoint)
+
+
+def _options(args: argparse.Namespace, data: DataConfig, run: RunConfig | None) -> dict[str, Any]:
+    """All settings that count, flat, for the records; the run's own under `training: `."""
+    options = {name: value for name, value in vars(args).items() if name not in ("skeleton", "metrics")}
+    options |= {"metrics": ",".join(args.metrics), **dataclasses.asdict(data)}
+    if run:
+        sections = run.to_dict()
+        sections["model"]["skeleton"] = run.model.skeleton.name
+        for section in ("model", "loss", "train"):
+            options |= {f"training: {name}": value for name, value in sections[section].items()}
+    return options
+
+
+if __name__ == "__main__":
+    run_program(main)

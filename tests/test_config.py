@@ -1,0 +1,184 @@
+"""Settings: presets, every refused value, and the round trip through options.json."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from pose_gan.config import (
+    DATASETS,
+    DataConfig,
+    LossConfig,
+    ModelConfig,
+    RunConfig,
+    TrainConfig,
+    preset,
+)
+from pose_gan.errors import InputError
+from pose_gan.records import build
+from pose_gan.skeleton import COCO18
+
+NO_STROKES = dataclasses.replace(COCO18, strokes=())
+
+
+def json_copy(values):
+    return json.loads(json.dumps(values, allow_nan=False))
+
+
+def test_round_trip():
+    config = RunConfig(
+        DataConfig("fashion", images_dir="images", pairs_dir="lists"),
+        ModelConfig(image_size=(256, 256), warp_skip="full", norm="release", width=0.5, skeleton=NO_STROKES),
+        LossConfig(l1_penalty_weight=0.01, nn_loss_area_size=5, content_loss_layer="block1_conv2"),
+        TrainConfig(batch_size=2, seed=7, generator_checkpoint="g.weights.h5"),
+    )
+    for value in (config, RunConfig()):
+        assert RunConfig.from_dict(json_copy(value.to_dict())) == value
+    assert RunConfig.from_dict({}) == RunConfig()
+
+
+def test_whole_numbers_may_stand_for_floats_and_lists_for_tuples():
+    config = RunConfig.from_dict({"model": {"image_size": [64, 32]}, "loss": {"l1_penalty_weight": 5}})
+    assert config.model.image_size == (64, 32)
+    assert isinstance(config.loss.l1_penalty_weight, float)
+    assert ModelConfig(image_size=[64, 32]).image_size == (64, 32)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([], r"^o\.json: expected a table of keys, got \[\]"),
+        ({"modle": {}}, r"^o\.json: unknown key 'modle'; allowed: data, model, loss, train"),
+        ({"train": {"batchsize": 4}}, r"^o\.json: train: unknown key 'batchsize'; allowed: number_of_epochs"),
+        ({"train": {"batch_size": "4"}}, r"^o\.json: train\.batch_size: expected a whole number, got '4'"),
+        ({"train": {"batch_size": 4.5}}, r"^o\.json: train\.batch_size: expected a whole number, got 4\.5"),
+        ({"train": {"batch_size": True}}, r"^o\.json: train\.batch_size: expected a whole number, got True"),
+        ({"train": {"use_validation": 1}}, r"^o\.json: train\.use_validation: expected true or false, got 1"),
+        ({"train": {"learning_rate": math.nan}}, r"^o\.json: train\.learning_rate: expected a finite number, got nan"),
+        ({"train": {"batch_size": 0}}, r"^o\.json: train: batch_size must be above 0, got 0"),
+        ({"model": []}, r"^o\.json: model: expected a table of keys, got \[\]"),
+        ({"model": {"image_size": 128}}, r"^o\.json: model\.image_size: expected a list, got 128"),
+        ({"model": {"image_size": [128]}}, r"^o\.json: model\.image_size: expected 2 values, got 1"),
+        ({"model": {"skeleton": {"name": "x"}}}, r"^o\.json: model\.skeleton: key 'joints' is missing"),
+        ({"data": {"images_dir": 3}}, r"^o\.json: data\.images_dir: expected a text, got 3"),
+    ],
+)
+def test_bad_options_files(values, message):
+    with pytest.raises(InputError, match=message):
+        RunConfig.from_dict(values, "o.json")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"warp_skip": "dsc"}, "warp_skip 'dsc' is not known; allowed: none, full, mask, stn"),
+        ({"warp_agg": "sum"}, "warp_agg 'sum' is not known; allowed: max, avg"),
+        ({"warp_interpolation": "cubic"}, "warp_interpolation 'cubic' is not known; allowed: bilinear, nearest"),
+        ({"disc_type": "patch"}, "disc_type 'patch' is not known; allowed: call, sim, warp"),
+        ({"pose_rep_type": "lines"}, "pose_rep_type 'lines' is not known; allowed: hm, stickman"),
+        ({"norm": "batch"}, "norm 'batch' is not known; allowed: instance, release"),
+        ({"image_size": (128,)}, r"image_size is \(height, width\), got \(128,\)"),
+        ({"image_size": (100, 64)}, "image_size 100x64: both sides must be multiples of 32"),
+        ({"image_size": (0, 64)}, "image_size 0x64"),
+        ({"image_size": (256, 96)}, "image_size 256x96: both sides must be multiples of 64"),
+        ({"image_size": (1024, 1024)}, "image_size 1024x1024: .* 64 to 960 pixels"),
+        ({"use_bg": True, "disc_type": "sim"}, "use_bg goes with disc_type call only, got sim"),
+        ({"disc_type": "sim", "use_input_pose": False}, "disc_type sim .* needs use_input_pose 1"),
+        ({"pose_rep_type": "stickman", "skeleton": NO_STROKES}, "skeleton 'coco18' defines no strokes"),
+        *(({"width": width}, "width must be above 0 and at most 8") for width in (0, -1, 9, math.nan)),
+        *(({"sigma": sigma}, "sigma above 0; got 1.0, ") for sigma in (0, math.nan, math.inf)),
+    ],
+)
+def test_bad_models(values, message):
+    with pytest.raises(InputError, match=message):
+        ModelConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"nn_loss_reduction": "max"}, "nn_loss_reduction 'max' is not known; allowed: mean, sum"),
+        *(({"nn_loss_area_size": size}, "odd and at least 1, got") for size in (0, 2, -1)),
+        *(
+            ({f"{name}_penalty_weight": weight}, f"{name}_penalty_weight must be 0 or more, got")
+            for name in ("gan", "l1", "tv", "lstruct")
+            for weight in (-1.0, math.nan, math.inf)
+        ),
+        ({"lstruct_penalty_weight": 1.0}, "lstruct_penalty_weight above 0 needs pose_estimator"),
+    ],
+)
+def test_bad_losses(values, message):
+    with pytest.raises(InputError, match=message):
+        LossConfig(**values)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("number_of_epochs", "iterations_per_epoch", "batch_size", "training_ratio", "checkpoint_ratio"),
+        *("display_ratio", "log_interval", "learning_rate"),
+    ],
+)
+@pytest.mark.parametrize("value", [0, -1, math.nan])
+def test_positive_training_settings(name, value):
+    with pytest.raises(InputError, match=f"{name} must be above 0, got {value}"):
+        dataclasses.replace(TrainConfig(), **{name: value})
+
+
+def test_other_bad_training_settings():
+    for name in ("seed", "keep_checkpoints", "start_epoch"):
+        with pytest.raises(InputError, match=f"{name}.* must not be negative"):
+            dataclasses.replace(TrainConfig(), **{name: -1})
+    with pytest.raises(InputError, match="start_epoch 90 leaves nothing of 90 epochs"):
+        TrainConfig(start_epoch=90)
+
+
+def test_steps():
+    config = TrainConfig(number_of_epochs=5, iterations_per_epoch=10, start_epoch=2)
+    assert (config.first_step, config.total_steps) == (20, 50)
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"),
+    [("none", ()), ("", ()), ("block1_conv2", ("block1_conv2",)), ("a, b", ("a", "b"))],
+)
+def test_content_layers(text, layers):
+    assert LossConfig(content_loss_layer=text).content_layers == layers
+
+
+def test_channels():
+    assert [ModelConfig().channels(count) for count in (64, 512, 3)] == [64, 512, 3]
+    assert [ModelConfig(width=0.25).channels(count) for count in (64, 512, 8)] == [16, 128, 8]
+    assert ModelConfig().pose_channels == 18
+    assert ModelConfig(pose_rep_type="stickman").pose_channels == 3
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("name", ["baseline", "dsc", "fm", "full"])
+def test_presets_are_valid_settings(dataset, name):
+    window = DATASETS[dataset].nn_window
+    values = preset(name, window)
+    model = ModelConfig(image_size=DATASETS[dataset].image_size, warp_skip=values.pop("warp_skip"))
+    assert model.warp_skip == ("none" if name == "baseline" else "mask")
+    loss = LossConfig(**values)
+    assert loss.nn_loss_area_size == (window if name == "full" else 1)
+    assert loss.l1_penalty_weight == {"baseline": 100, "dsc": 100, "fm": 0.5, "full": 0.01}[name]
+    assert loss.content_layers == {"fm": ("block2_conv1",), "full": ("block1_conv2",)}.get(name, ())
+
+
+def test_unknown_preset():
+    with pytest.raises(InputError, match="preset 'best' is not known; allowed: baseline, dsc, fm, full"):
+        preset("best", 3)
+
+
+def test_the_two_spellings_of_fashion_are_one_data_set():
+    for name in ("fashion", "fashion128"):
+        assert DATASETS[name] == DATASETS[name.replace("fashion", "fasion")]
+
+
+def test_build_returns_what_is_built_already():
+    config = TrainConfig()
+    assert build(TrainConfig, config, "options") is config
