@@ -18,6 +18,7 @@ DISCRIMINATORS = ("call", "sim", "warp")
 POSE_REPRESENTATIONS = ("hm", "stickman")
 NORMALISATIONS = ("instance", "release")
 REDUCTIONS = ("mean", "sum")
+MIN_SIDE = 64  # the discriminator halves five times
 MAX_SIDE = 960  # a missing part is moved 1000 px away, which must lie outside of every image
 
 
@@ -26,7 +27,7 @@ class ModelConfig:
     """What the generator and the discriminator look like (paper, Sections 3 and 5).
 
     Attributes:
-        image_size: (height, width) in pixels; multiples of 32, or of 64 if a side is above 128.
+        image_size: (height, width) in pixels, 64 to 960; multiples of 32, or of 64 if a side is above 128.
         warp_skip: how skip connections of the appearance stream move features: `mask` (one affine
             transform a body part), `full` (one for the body), `stn` (one, predicted by a small
             network), `none` (a plain U-Net on the concatenated inputs).
@@ -68,10 +69,10 @@ class ModelConfig:
         if len(self.image_size) != 2:
             raise InputError(f"image_size is (height, width), got {self.image_size}")
         multiple = 64 if max(self.image_size) > 128 else 32
-        if any(side < multiple or side % multiple or side > MAX_SIDE for side in self.image_size):
+        if any(side < MIN_SIDE or side % multiple or side > MAX_SIDE for side in self.image_size):
             raise InputError(
-                f"image_size {self.image_size[0]}x{self.image_size[1]}: both sides must be multiples of "
-                f"{multiple}, {multiple} to {MAX_SIDE} pixels (multiples of 32, of 64 if a side is above 128)"
+                f"image_size {self.image_size[0]}x{self.image_size[1]}: both sides must be {MIN_SIDE} to {MAX_SIDE} "
+                f"pixels and multiples of {multiple} (of 32, or of 64 if a side is above 128)"
             )
         if self.use_bg and self.disc_type != "call":
             raise InputError(f"use_bg goes with disc_type call only, got {self.disc_type}")

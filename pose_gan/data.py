@@ -208,8 +208,8 @@ def _load(rows: tf.data.Dataset, data: PairData) -> tf.data.Dataset:
     with tf.device("CPU:0"):
         pairs = tf.constant(data.numbers)
         keypoints = tf.constant(data.keypoints)
-        images = tf.constant([str(data.image_path(name)) for name in data.names])
-        backgrounds = tf.constant([str(data.background_path(name)) for name in data.names])
+        images = tf.constant([str(data.image_path(name)) for name in data.names], tf.string)
+        backgrounds = tf.constant([str(data.background_path(name)) for name in data.names], tf.string)
 
     def sample(row: tf.Tensor) -> Batch:
         source, target = pairs[row][0], pairs[row][1]

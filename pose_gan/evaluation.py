@@ -171,7 +171,10 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 
 def _fingerprint(generator: keras.Model, data: PairData, dropout: bool) -> dict[str, Any]:
-    """What decides the pixels of a strip: everything but the list of pairs."""
+    """What decides the pixels of a strip: everything but the list of pairs.
+
+    The generator is known by its weights and its layers, names included: to go on, load the same file.
+    """
     weights = hashlib.sha256(generator.to_json().encode())
     for variable in generator.weights:
         weights.update(np.ascontiguousarray(variable.numpy()).data)

@@ -70,6 +70,6 @@ def load_generator(path: str | os.PathLike[str]) -> keras.Model:
         path = latest_generator(path)
     model = load_model(path)
     names = [tensor.name for tensor in model.inputs]
-    if not set(GENERATOR_INPUTS) <= set(names):
+    if set(names) - {"background"} != set(GENERATOR_INPUTS):
         raise InputError(f"{path}: not a generator: its inputs are {names}, expected {list(GENERATOR_INPUTS)}")
     return model

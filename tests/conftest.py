@@ -32,7 +32,7 @@ class TinyData:
     """
 
     root: Path
-    image_size: tuple[int, int] = (64, 32)
+    image_size: tuple[int, int] = (96, 64)
 
     @property
     def config(self) -> DataConfig:

@@ -122,6 +122,12 @@ def test_resuming_continues_the_order(tiny_data, position):
     assert resumed == whole[position : position + 12]
 
 
+def test_nothing_left_to_do(tiny_data):
+    data = open_tiny(tiny_data)
+    rest = dataclasses.replace(data, pairs=data.pairs.iloc[18:])
+    assert list(iterate(ordered_batches(rest, 4), rest)) == []
+
+
 def test_batches_larger_than_the_list(tiny_data):
     data = open_tiny(tiny_data, limit=3)
     (batch,) = itertools.islice(iterate(training_batches(data, 8, seed=0), data), 1)

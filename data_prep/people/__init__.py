@@ -7,7 +7,7 @@ image, keypoints_yx = render_person(person, sample_shot(rng, camera), size=(128,
 """
 
 from data_prep.people.body import Arm, Body, Leg, Pose
-from data_prep.people.clothes import Pattern
+from data_prep.people.clothes import Pattern, plain
 from data_prep.people.identity import Garment, Identity, sample_identity
 from data_prep.people.render import render_person
 from data_prep.people.shot import Camera, Shot, make_cameras, sample_pose, sample_shot, walk_sequence
@@ -23,6 +23,7 @@ __all__ = [
     "Pose",
     "Shot",
     "make_cameras",
+    "plain",
     "render_person",
     "sample_identity",
     "sample_pose",

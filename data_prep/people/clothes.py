@@ -30,6 +30,11 @@ class Pattern:
     seed: int = 0
 
 
+def plain(colour: Colour) -> Pattern:
+    """A cloth of one colour."""
+    return Pattern("plain", (colour, colour, colour))
+
+
 def paint(pattern: Pattern, around: float, along: float, shape: tuple[int, int]) -> np.ndarray:
     """A piece of cloth, `around` × `along` statures: float32 (h, w, 3) in [0, 255] for `shape` = (h, w)."""
     height, width = shape
@@ -67,7 +72,7 @@ def _weights(
     if kind == "band":
         return nothing + ((v > 0.25) & (v < 0.5)), nothing + (np.abs(v - 0.53) < 0.03)
     if kind == "melange":
-        return np.clip(0.35 + 0.3 * rng.standard_normal(shape), 0, 1), nothing
+        return np.clip(0.2 + 0.13 * rng.standard_normal(shape), 0, 1), nothing
     return nothing, nothing
 
 

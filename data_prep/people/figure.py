@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from data_prep.people.body import HEAD_HALF, SIDES, TORSO, Body, Frame
+from data_prep.people.head import head_tubes
 from data_prep.people.identity import Garment, Identity
-from data_prep.people.raster import Tube
+from data_prep.people.raster import Tube, downwards
 from data_prep.people.wardrobe import Textures, make_textures
 
 # Bare torso, from the neck to the crotch: position (0 = shoulder line, 1 = hip line), half width,
@@ -52,13 +53,12 @@ def build_figure(identity: Identity, frames: dict[str, Frame]) -> list[Tube]:
     """All solids of a dressed person."""
     textures = make_textures(identity)
     body = identity.body
-    tubes = [*_head_tubes(identity, frames["head"], textures), _neck(identity, frames, textures)]
-    tubes.append(_hips(identity, frames, textures))
+    tubes = [*head_tubes(identity, frames["head"], textures), _neck(identity, frames, textures)]
     tubes.append(_torso(body, frames, identity.top, textures.top, 0.002))
     if textures.jacket is not None and identity.jacket is not None:
         tubes.append(_torso(body, frames, identity.jacket, textures.jacket, 0.009))
-    if identity.bottom_kind == "skirt":
-        tubes.append(_skirt(identity, frames, textures))
+    lower = _skirt if identity.bottom_kind == "skirt" else _hips
+    tubes.append(lower(identity, frames, textures))
     for side, sign in SIDES:
         tubes += _arm(identity, frames, side, sign, textures)
         tubes += _leg(identity, frames, side, sign, textures)
@@ -103,11 +103,6 @@ def _orthonormal(axes: np.ndarray) -> np.ndarray:
     return np.stack([x, y, z], axis=-1)
 
 
-def _downwards(axes: np.ndarray) -> np.ndarray:
-    """Axes whose second column points along the tube, from its first ring to its last."""
-    return axes * np.array([1.0, -1.0, 1.0])
-
-
 def _torso(body: Body, frames: dict[str, Frame], garment: Garment, texture: np.ndarray, off: float) -> Tube:
     end = garment.length
     position = np.concatenate([TORSO_RINGS[:, 0][TORSO_RINGS[:, 0] < end - 0.03], [end]])
@@ -118,7 +113,7 @@ def _torso(body: Body, frames: dict[str, Frame], garment: Garment, texture: np.n
     centres, axes = _torso_rings(frames, position, forward)
     v = (position - position[0]) / (position[-1] - position[0])
     return Tube(
-        centres, _downwards(axes), width + loose * collar, depth + loose * collar, v, texture, 2.4, _hollow(position)
+        centres, downwards(axes), width + loose * collar, depth + loose * collar, v, texture, 2.4, _hollow(position)
     )
 
 
@@ -130,21 +125,22 @@ def _hollow(position: np.ndarray) -> np.ndarray:
 def _hips(identity: Identity, frames: dict[str, Frame], textures: Textures) -> Tube:
     position = np.array([0.72, 0.80, 0.92, 1.06, 1.16, 1.24, 1.29, 1.30])
     width, depth, forward = _profile(identity.body, position)
-    ending = np.array([1.0, 1.0, 1.0, 0.98, 0.88, 0.70, 0.45, 0.05])
+    ending = np.array([1.0, 1.0, 1.0, 0.97, 0.85, 0.66, 0.42, 0.05])
+    flat = np.array([1.0, 1.0, 0.98, 0.86, 0.72, 0.55, 0.35, 0.05])  # the thighs lie in front of the crotch
     loose = 0.002 + 0.008 * identity.bottom.loose
     centres, axes = _torso_rings(frames, position, forward)
     v = (position - position[0]) / (position[-1] - position[0])
     # The shirt's shadow falls on the top of the trousers.
-    below = np.clip((position - min(identity.top.length, 1.2) - 0.02) / 0.1, 0, 1)
+    below = np.clip((position - min(identity.top.length, 1.2)) / 0.08, 0, 1)
     return Tube(
         centres,
-        _downwards(axes),
+        downwards(axes),
         (width + loose) * ending,
-        (depth + loose) * ending,
+        (depth + loose) * flat,
         v,
         textures.hips,
         2.3,
-        0.75 + 0.25 * below,
+        0.8 + 0.2 * below,
     )
 
 
@@ -155,7 +151,7 @@ def _neck(identity: Identity, frames: dict[str, Frame], textures: Textures) -> T
     centres = low + t[:, None] * (high - low)
     axes = np.broadcast_to(chest.axes, (4, 3, 3))
     radius = 0.0315 * (0.7 + 0.3 * identity.body.girth) * np.array([1.25, 1.0, 0.95, 0.95])
-    return Tube(centres[::-1], _downwards(axes), radius[::-1], radius[::-1], t, textures.skin, 2.0, 0.82)
+    return Tube(centres[::-1], downwards(axes), radius[::-1], radius[::-1], t, textures.skin, 2.0, 0.82)
 
 
 def _limb_rings(
@@ -185,7 +181,7 @@ def _limb(
     inset: float = 0.0,
     start: float = -1.0,
 ) -> Tube:
-    """A limb or its cloth, from position `start` (at most its upper end) to `end`, `off` statures thicker than the bare limb.
+    """A limb or its cloth, from position `start` to `end`, `off` statures thicker than when bare.
 
     `inset` moves the upper end sideways: the joints of the hips lie outside the middle of the thighs.
     """
@@ -197,7 +193,7 @@ def _limb(
     centres, axes = _limb_rings(upper, middle, lower, position, soft)
     centres = centres + (inset * np.clip(1 - position, 0, 1.2))[:, None] * upper.axes[:, 0]
     v = (position - rings[0, 0]) / (end - rings[0, 0])
-    return Tube(centres, _downwards(axes), radius * 0.98, radius * 1.02, v, texture, 2.0, shade)
+    return Tube(centres, downwards(axes), radius * 0.98, radius * 1.02, v, texture, 2.0, shade)
 
 
 def _arm(identity: Identity, frames: dict[str, Frame], side: str, sign: float, textures: Textures) -> list[Tube]:
@@ -219,7 +215,7 @@ def _hand(wrist: Frame, identity: Identity, textures: Textures) -> list[Tube]:
     t = np.array([0.0, 0.1, 0.3, 0.55, 0.8, 0.95, 1.0])
     shape = np.array([0.7, 0.85, 1.0, 1.0, 0.8, 0.5, 0.05])
     centres = wrist.origin + (t * 0.088)[:, None] * -wrist.axes[:, 1] + (t * 0.008)[:, None] * wrist.axes[:, 2]
-    axes = _downwards(np.broadcast_to(wrist.axes, (len(t), 3, 3)))
+    axes = downwards(np.broadcast_to(wrist.axes, (len(t), 3, 3)))
     palm = Tube(centres, axes, 0.0125 * shape, 0.021 * shape, t, textures.skin)
     thumb = palm.centres[1:5] + wrist.axes[:, 2] * np.array([0.008, 0.017, 0.02, 0.02])[:, None]
     size = np.array([0.008, 0.009, 0.008, 0.001])
@@ -287,7 +283,7 @@ def _skirt(identity: Identity, frames: dict[str, Frame], textures: Textures) -> 
     v = (v - v[0]) / (v[-1] - v[0])
     return Tube(
         np.concatenate([centres, (legs[0] + legs[1]) / 2]),
-        _downwards(np.concatenate([axes, np.broadcast_to(pelvis, (len(position), 3, 3))])),
+        downwards(np.concatenate([axes, np.broadcast_to(pelvis, (len(position), 3, 3))])),
         np.concatenate([width + 0.008, low_width]),
         np.concatenate([depth + 0.008, low_depth]),
         v,
@@ -311,84 +307,5 @@ def _bag(identity: Identity, frames: dict[str, Frame], textures: Textures) -> Tu
         frame, length, size = pelvis, 0.13, np.array([0.026, 0.075])
         top = pelvis.at(float(width[0]) + 0.03, 0.02, -0.02)
     centres = top - (t * length)[:, None] * frame.axes[:, 1]
-    axes = _downwards(np.broadcast_to(frame.axes, (len(t), 3, 3)))
+    axes = downwards(np.broadcast_to(frame.axes, (len(t), 3, 3)))
     return Tube(centres, axes, size[0] * shape, size[1] * shape, t, textures.bag, 3.2)
-
-
-def _ellipsoid(frame: Frame, centre: np.ndarray, half: np.ndarray, texture: np.ndarray, power: float = 2.0) -> Tube:
-    """`centre` and `half` (x, y, z) in the frame's coordinates."""
-    angle = np.linspace(0.02, np.pi - 0.02, 11)
-    rise, radius = np.cos(angle), np.sin(angle)
-    centres = frame.at(*centre.tolist()) + (rise * half[1])[:, None] * frame.axes[:, 1]
-    axes = _downwards(np.broadcast_to(frame.axes, (len(angle), 3, 3)))
-    return Tube(centres, axes, half[0] * radius, half[2] * radius, (1 - rise) / 2, texture, power)
-
-
-def _skull(frame: Frame, half: np.ndarray, texture: np.ndarray, jaw: float) -> Tube:
-    """An egg: as wide as `half` at the temples, narrower by `jaw` at the chin."""
-    angle = np.linspace(0.02, np.pi - 0.02, 15)
-    rise, radius = np.cos(angle), np.sin(angle) ** 0.85
-    low = np.clip(-rise, 0, 1)
-    forward = 0.012 * low * jaw / 0.2
-    centres = frame.origin + (rise * half[1])[:, None] * frame.axes[:, 1] + forward[:, None] * frame.axes[:, 2]
-    axes = _downwards(np.broadcast_to(frame.axes, (len(angle), 3, 3)))
-    width, depth = half[0] * radius * (1 - jaw * low), half[2] * radius * (1 - 1.1 * jaw * low)
-    return Tube(centres, axes, width, depth, (1 - rise) / 2, texture, 2.2)
-
-
-def _head_tubes(identity: Identity, head: Frame, textures: Textures) -> list[Tube]:
-    half = HEAD_HALF * identity.body.head
-    tubes = [_skull(head, half, textures.head, 0.2)]
-    tubes.append(_ellipsoid(head, np.array([0, -0.20, 1.0]) * half, np.array([0.009, 0.014, 0.011]), textures.skin))
-    if identity.hair_style not in ("bob", "long"):
-        for side in (-1.0, 1.0):
-            place = np.array([side * 1.0, -0.08, -0.05]) * half
-            tubes.append(_ellipsoid(head, place, np.array([0.006, 0.014, 0.009]), textures.skin))
-    return [*tubes, *_hair(identity, head, half, textures), *_hat(identity, head, half, textures)]
-
-
-def _hair(identity: Identity, head: Frame, half: np.ndarray, textures: Textures) -> list[Tube]:
-    style = identity.hair_style
-    if style == "bald":
-        return []
-    thick = {"short": 1.07, "curly": 1.24, "bob": 1.14, "long": 1.10}.get(style, 1.06)
-    if identity.hat != "none":
-        thick = min(thick, 1.08)
-    tubes = [_skull(head, half * thick, textures.hair, 0.1 if style in ("bob", "long") else 0.2)]
-    solid = textures.hair.copy()
-    solid[..., 3] = 255
-    if style in ("long", "bob"):
-        tubes.append(_curtain(head, half, solid, 0.16 if style == "long" else 0.07))
-    if style == "ponytail":
-        tubes.append(_ellipsoid(head, np.array([0, -0.55, -1.30]) * half, np.array([0.018, 0.062, 0.02]), solid))
-    if style == "bun":
-        tubes.append(_ellipsoid(head, np.array([0, 0.75, -0.85]) * half, np.array([0.026, 0.024, 0.026]), solid))
-    return tubes
-
-
-def _curtain(head: Frame, half: np.ndarray, texture: np.ndarray, drop: float) -> Tube:
-    """Hair that falls down behind the ears, to `drop` statures below the head's centre."""
-    t = np.array([0.0, 0.15, 0.4, 0.7, 0.9, 1.0])
-    shape = np.array([0.9, 1.0, 1.04, 1.0, 0.85, 0.3])
-    back = -half[2] * np.array([0.28, 0.30, 0.40, 0.62, 0.72, 0.72])
-    centres = head.origin - (t * drop)[:, None] * head.axes[:, 1] + back[:, None] * head.axes[:, 2]
-    axes = _downwards(np.broadcast_to(head.axes, (len(t), 3, 3)))
-    return Tube(centres, axes, half[0] * 1.14 * shape, half[2] * 0.72 * shape, 0.3 + 0.7 * t, texture, 2.3)
-
-
-def _hat(identity: Identity, head: Frame, half: np.ndarray, textures: Textures) -> list[Tube]:
-    if identity.hat == "none":
-        return []
-    rise = {"cap": 0.32, "beanie": 0.20, "sunhat": 0.38}[identity.hat]
-    t = np.array([0.0, 0.08, 0.25, 0.5, 0.8, 1.0])
-    dome = np.sqrt(1 - (1 - t) ** 2) * 1.0 + 0.02
-    top = 1.16 * half[1]
-    heights = top + t * (rise * half[1] - top)
-    centres = head.origin + heights[:, None] * head.axes[:, 1]
-    axes = _downwards(np.broadcast_to(head.axes, (len(t), 3, 3)))
-    tubes = [Tube(centres, axes, 1.12 * half[0] * dome, 1.10 * half[2] * dome, t, textures.hat, 2.2)]
-    brim = {"cap": ((0, rise, 0.95), (0.82, 0.05, 0.75)), "sunhat": ((0, rise, 0), (2.0, 0.06, 1.75))}
-    if identity.hat in brim:
-        place, size = (np.array(value) * half for value in brim[identity.hat])
-        tubes.append(_ellipsoid(head, place, size, textures.hat))
-    return tubes

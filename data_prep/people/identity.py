@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_prep.people.body import Body
-from data_prep.people.clothes import PATTERNS, PRINTS, Colour, Pattern
+from data_prep.people.clothes import PATTERNS, PRINTS, Colour, Pattern, plain
 
 SKINS: tuple[Colour, ...] = (
     (236, 196, 170), (226, 184, 152), (214, 168, 132), (198, 148, 112), (172, 122, 88), (134, 92, 66), (96, 66, 50),
@@ -17,6 +17,7 @@ HAIRS: tuple[Colour, ...] = (
     (26, 22, 22), (34, 27, 24), (48, 34, 27), (66, 46, 34), (94, 64, 42), (138, 100, 60), (186, 150, 96),
     (120, 120, 120),
 )  # fmt: skip
+SKIN_WEIGHTS = (0.2, 0.24, 0.2, 0.14, 0.1, 0.07, 0.05)
 HAIR_WEIGHTS = (0.3, 0.2, 0.15, 0.12, 0.09, 0.06, 0.04, 0.04)
 BRIGHT: tuple[Colour, ...] = (
     (196, 40, 44), (226, 98, 36), (234, 190, 44), (64, 146, 70), (34, 104, 84), (52, 160, 176), (40, 84, 172),
@@ -103,14 +104,15 @@ def sample_identity(rng: np.random.Generator) -> Identity:
     top = _sample_top(rng, woman)
     dress = woman and rng.random() < 0.22
     kind = "skirt" if dress or (woman and rng.random() < 0.22) else _choose(rng, ("trousers", "shorts"), (0.66, 0.34))
-    bottom = _sample_bottom(rng, kind, woman)
+    skin = _jitter(rng, SKINS[_index(rng, len(SKINS), SKIN_WEIGHTS)], 8)
+    bottom = _sample_bottom(rng, kind, woman, skin)
     if dress:
         bottom = Garment(top.pattern, float(rng.uniform(0.42, 0.85)), loose=bottom.loose)
     jacket = _sample_jacket(rng) if rng.random() < (0.1 if dress else 0.2) else None
     styles = ("long", "ponytail", "bob", "bun", "short") if woman else ("short", "bald", "curly", "bob", "long")
     return Identity(
         body=_sample_body(rng, woman),
-        skin=_jitter(rng, SKINS[_index(rng, len(SKINS), (0.2, 0.24, 0.2, 0.14, 0.1, 0.07, 0.05))], 8),
+        skin=skin,
         hair=_jitter(rng, HAIRS[_index(rng, len(HAIRS), HAIR_WEIGHTS)], 6),
         hair_style=_choose(rng, styles, (0.36, 0.26, 0.18, 0.08, 0.12) if woman else (0.76, 0.07, 0.07, 0.06, 0.04)),
         hat=_choose(rng, ("none", "cap", "beanie", "sunhat"), (0.84, 0.09, 0.03, 0.04)),
@@ -160,7 +162,7 @@ def _sample_top(rng: np.random.Generator, woman: bool) -> Garment:
     weights = (0.30, 0.16, 0.07, 0.06, 0.11, 0.08, 0.05, 0.07 if woman else 0.02, 0.06, 0.04)
     pattern = _sample_pattern(rng, PATTERNS, weights, 0.6)
     sleeve = float(_choose(rng, (0.0, 0.38, 0.5, 1.0), (0.16 if woman else 0.08, 0.42, 0.2, 0.26)))
-    other = Pattern("plain", (_apart(rng, pattern.colours[0]),) * 3)
+    other = plain(_apart(rng, pattern.colours[0]))
     printed = pattern.kind in ("plain", "melange")
     ink = _apart(rng, pattern.colours[0])
     return Garment(
@@ -181,10 +183,12 @@ def _sample_jacket(rng: np.random.Generator) -> Garment:
     return Garment(pattern, float(rng.uniform(1.0, 1.25)), float(rng.choice([0.75, 1.0])), pattern, 1.0)
 
 
-def _sample_bottom(rng: np.random.Generator, kind: str, woman: bool) -> Garment:
-    base = _jitter(rng, LEG_COLOURS[int(rng.integers(len(LEG_COLOURS)))], 10)
-    if kind == "skirt" and rng.random() < 0.5:
-        base = _colour(rng, 0.7)
+def _sample_bottom(rng: np.random.Generator, kind: str, woman: bool, skin: Colour) -> Garment:
+    base = skin
+    while np.abs(np.subtract(base, skin)).sum() < 110:  # trousers of the skin's colour look like none
+        base = _jitter(rng, LEG_COLOURS[int(rng.integers(len(LEG_COLOURS)))], 10)
+        if kind == "skirt" and rng.random() < 0.5:
+            base = _colour(rng, 0.7)
     plain = 0.86 if kind == "trousers" else 0.62
     rest = (1 - plain) / 6
     kinds = ("plain", "columns", "plaid", "dots", "flowers", "blots", "rows")

@@ -58,6 +58,11 @@ class Layer:
     depth: np.ndarray
 
 
+def downwards(axes: np.ndarray) -> np.ndarray:
+    """Axes whose second column points along the tube, from its first ring to its last."""
+    return axes * np.array([1.0, -1.0, 1.0])
+
+
 def build_surface(tubes: list[Tube]) -> Surface:
     """Corner points and normals of all tubes, in person space."""
     counts = [len(tube.centres) for tube in tubes]
@@ -109,29 +114,39 @@ def rasterise(
     columns = np.broadcast_to(np.linspace(0.0, 1.0, SEGMENTS + 1), light.shape)
     rows = np.broadcast_to(surface.v[:, None], light.shape)
     values = np.stack([screen[..., 2], columns, rows, light * surface.shade[:, None]]).astype(np.float32).reshape(4, -1)
-    flat = screen.reshape(-1, 3).astype(np.float32)
-    xy = flat[corners, :2]
-    edge1, edge2 = xy[:, 1] - xy[:, 0], xy[:, 2] - xy[:, 0]
-    area = edge1[:, 0] * edge2[:, 1] - edge1[:, 1] * edge2[:, 0]
-    front = np.flatnonzero(area > 1e-6)  # counter-clockwise in y-down pixels: turned to the camera
-    xy, area, corners, face_tube = xy[front], area[front], corners[front], face_tube[front]
-    face, px, py, near1, near2 = _candidates(xy, edge1[front], edge2[front], area, shape)
-    base = values[:, corners[:, 0]]
-    step1, step2 = values[:, corners[:, 1]] - base, values[:, corners[:, 2]] - base
-    z, u, v, shade = (base[i][face] + near1 * step1[i][face] + near2 * step2[i][face] for i in range(4))
-    colour, solid = _look_up(textures, face_tube[face], u, v)
-    order = np.flatnonzero(solid)
-    order = order[np.argsort(z[order])]
-    pixel = py * shape[1] + px
+    x, y = screen[..., :2].astype(np.float32).reshape(-1, 2).T
+    spans = _spans(x[corners], y[corners], values[:, corners], face_tube, shape)
+    # Expand the spans to pixels.
+    count = spans.right - spans.left
+    row = np.repeat(np.arange(len(count), dtype=np.int32), count)
+    px = np.arange(len(row), dtype=np.int32) + np.repeat(spans.left - (np.cumsum(count) - count), count)
+    atlas = _Atlas(textures)
+    if atlas.holes.any():
+        solid = ~atlas.holes[spans.tube][row]
+        check = np.flatnonzero(~solid)
+        texel = atlas.look_up(spans.tube[row[check]], *spans.at(row[check], px[check], (1, 2)))
+        solid[check] = texel[:, 3] >= 128
+        row, px = row[solid], px[solid]
+    (z,) = spans.at(row, px, (0,))
+    order = _order(z)
+    pixel = spans.y[row] * shape[1] + px
     winner = np.full(shape[0] * shape[1], -1, dtype=np.int64)
     winner[pixel[order]] = order  # the last one written is the nearest
     mask = winner >= 0
     hit = winner[mask]
+    u, v, shade = spans.at(row[hit], px[hit], (1, 2, 3))
     rgb = np.zeros((mask.size, 3), dtype=np.float32)
-    rgb[mask] = colour[hit].astype(np.float32) * shade[hit, None]
+    rgb[mask] = atlas.look_up(spans.tube[row[hit]], u, v)[:, :3] * shade[:, None]
     depth = np.full(mask.size, -np.inf, dtype=np.float32)
     depth[mask] = z[hit]
     return Layer(rgb.reshape(*shape, 3), mask.reshape(shape), depth.reshape(shape))
+
+
+def _order(z: np.ndarray) -> np.ndarray:
+    """Numbers of the pixels from the farthest to the nearest; 16 bits of depth let NumPy sort by radix."""
+    low = z.min(initial=np.inf)
+    steps = (z - low) * (65535 / max(float(z.max(initial=-np.inf)) - float(low), 1e-6))
+    return np.argsort(steps.astype(np.uint16), kind="stable")
 
 
 def _triangles(tube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -143,38 +158,74 @@ def _triangles(tube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return corners, np.tile(np.repeat(tube[ring], SEGMENTS), 2)
 
 
-def _candidates(
-    xy: np.ndarray, edge1: np.ndarray, edge2: np.ndarray, area: np.ndarray, shape: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Pixels inside triangles: face number, x, y, and the barycentric weights of corners 1 and 2."""
-    limit = np.array([shape[1], shape[0]], dtype=np.float32)
-    first, second, third = xy[:, 0], xy[:, 1], xy[:, 2]
-    low = np.ceil(np.minimum(np.minimum(first, second), third) - 0.5).clip(0, limit).astype(np.int32)
-    high = np.floor(np.maximum(np.maximum(first, second), third) + 0.5).clip(0, limit).astype(np.int32)
-    wide, tall = np.maximum(high - low, 0).T
-    count = wide * tall
-    face = np.repeat(np.arange(len(count), dtype=np.int32), count)
-    local = np.arange(len(face), dtype=np.int32) - np.repeat((np.cumsum(count) - count).astype(np.int32), count)
-    down = local // wide[face]
-    px, py = local - down * wide[face] + low[face, 0], down + low[face, 1]
-    scaled1, scaled2 = edge1 / area[:, None], edge2 / area[:, None]
-    # Barycentric weights are linear in the pixel: weight = across * x + down * y + start.
-    start1 = (0.5 - first[:, 0]) * scaled2[:, 1] - (0.5 - first[:, 1]) * scaled2[:, 0]
-    start2 = (0.5 - first[:, 1]) * scaled1[:, 0] - (0.5 - first[:, 0]) * scaled1[:, 1]
-    near1 = px * scaled2[face, 1] - py * scaled2[face, 0] + start1[face]
-    near2 = py * scaled1[face, 0] - px * scaled1[face, 1] + start2[face]
-    inside = np.flatnonzero((near1 >= 0) & (near2 >= 0) & (near1 + near2 <= 1))
-    return face[inside], px[inside], py[inside], near1[inside], near2[inside]
+@dataclass(frozen=True)
+class _Spans:
+    """Rows of triangles: pixels `left` to `right` (excluded) of row `y`; all int32 (n,).
+
+    `start` and `slope`, float32 (4, n): depth, u, v and shade are start + slope · x. `tube`: number of the tube.
+    """
+
+    y: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    start: np.ndarray
+    slope: np.ndarray
+    tube: np.ndarray
+
+    def at(self, row: np.ndarray, px: np.ndarray, which: tuple[int, ...]) -> list[np.ndarray]:
+        """The values `which` at the pixels `px` of the spans `row`."""
+        return [self.start[i][row] + self.slope[i][row] * px for i in which]
 
 
-def _look_up(
-    textures: list[np.ndarray], tube: np.ndarray, u: np.ndarray, v: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest texels: uint8 (n, 3), and whether each is solid."""
-    heights, widths = np.array([texture.shape[:2] for texture in textures]).T
-    starts = np.concatenate([[0], np.cumsum(heights * widths)[:-1]])
-    atlas = np.concatenate([texture.reshape(-1, 4) for texture in textures])
-    row = np.clip((v * heights[tube]).astype(np.int64), 0, heights[tube] - 1)
-    column = np.clip((u * widths[tube]).astype(np.int64), 0, widths[tube] - 1)
-    texel = atlas[starts[tube] + row * widths[tube] + column]
-    return texel[:, :3], texel[:, 3] >= 128
+def _spans(x: np.ndarray, y: np.ndarray, values: np.ndarray, tube: np.ndarray, shape: tuple[int, int]) -> _Spans:
+    """Cuts the triangles that face the camera into rows of pixels.
+
+    Args:
+        x, y: (m, 3) corners in pixels. values: (4, m, 3) at the corners. tube: (m,).
+    """
+    area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0])
+    front = np.flatnonzero(area > 1e-5)  # clockwise on the screen, whose y points down
+    x, y, area, values, tube = x[front].T, y[front].T, area[front], values[:, front], tube[front]
+    top = np.ceil(y.min(0) - 0.5).clip(0, shape[0]).astype(np.int32)
+    tall = np.floor(y.max(0) + 0.5).clip(0, shape[0]).astype(np.int32) - top
+    face = np.repeat(np.arange(len(tall), dtype=np.int32), tall)
+    py = np.arange(len(face), dtype=np.int32) + np.repeat(top - (np.cumsum(tall) - tall), tall)
+    left, right = np.zeros(len(face), np.float32), np.full(len(face), shape[1] - 1, np.float32)
+    slope_x, slope_y, origin = (np.zeros((len(values), len(tall)), np.float32) for _ in range(3))
+    for corner in range(3):
+        # The corner's barycentric weight is across · x + down · y + rest at the pixel (x, y).
+        one, two = (corner + 1) % 3, (corner + 2) % 3
+        across, down = (y[one] - y[two]) / area, (x[two] - x[one]) / area
+        rest = (0.5 - x[one]) * across + (0.5 - y[one]) * down
+        across = np.where(np.abs(across) < 1e-9, np.float32(1e-9), across)
+        weight = down[face] * py + rest[face]
+        bound = -weight / across[face]
+        rising = across[face] > 0
+        left = np.where(rising, np.maximum(left, bound), left)
+        right = np.where(rising, right, np.minimum(right, bound))
+        slope_x += values[:, :, corner] * across
+        slope_y += values[:, :, corner] * down
+        origin += values[:, :, corner] * rest
+    first, last = np.ceil(left - 1e-3), np.floor(right + 1e-3)  # no gaps between neighbours
+    some = np.flatnonzero(last >= first)
+    first, last = first[some].astype(np.int32), last[some].astype(np.int32) + 1
+    face, py = face[some], py[some]
+    return _Spans(py, first, last, origin[:, face] + slope_y[:, face] * py, slope_x[:, face], tube[face])
+
+
+class _Atlas:
+    """Textures of different sizes in one array. `holes`: which textures have missing texels, bool (n,)."""
+
+    def __init__(self, textures: list[np.ndarray]) -> None:
+        self.heights, self.widths = np.array([texture.shape[:2] for texture in textures], dtype=np.int32).T
+        sizes = self.heights * self.widths
+        self.starts = (np.cumsum(sizes) - sizes).astype(np.int32)
+        self.texels = np.concatenate([texture.reshape(-1, 4) for texture in textures])
+        self.holes = np.array([texture[..., 3].min() < 128 for texture in textures])
+
+    def look_up(self, tube: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Nearest texels of the textures `tube` at u, v: uint8 (n, 4)."""
+        height, width = self.heights[tube], self.widths[tube]
+        row = (v * height).astype(np.int32).clip(0, height - 1)
+        column = (u * width).astype(np.int32).clip(0, width - 1)
+        return self.texels[self.starts[tube] + row * width + column]

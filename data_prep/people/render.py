@@ -14,8 +14,8 @@ from data_prep.people.identity import Identity, sample_identity
 from data_prep.people.raster import Layer, build_surface, rasterise
 from data_prep.people.scene import background, contact_shadow, draw_occluder
 from data_prep.people.shot import Camera, Shot, sample_pose
-from pose_gan.keypoints import MISSING
 
+MISSING = -1  # as in annotation files; not taken from pose_gan, whose import loads TensorFlow
 DISTANCE = 5.0  # of the camera, statures
 
 
@@ -129,7 +129,7 @@ def _darken_behind(layer: Layer, strength: float = 2.2) -> np.ndarray:
     grey = np.where(layer.mask, np.clip((layer.depth + 0.5) * 255, 0, 255), 0).astype(np.uint8)
     radius = layer.mask.shape[0] / 90
     blurred = np.asarray(Image.fromarray(grey).filter(ImageFilter.BoxBlur(radius)), dtype=np.float32)
-    excess = np.clip((blurred - grey) / 255 - 0.012, 0, 0.13)
+    excess = np.clip((blurred - grey) / 255 - 0.018, 0, 0.12)
     return layer.rgb * (1 - strength * excess)[..., None]
 
 

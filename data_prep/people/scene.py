@@ -21,6 +21,10 @@ LOOKS = {  # ground, its joints, wall, things; RGB
     "lawn": ((110, 124, 84), (98, 114, 74), (160, 164, 168), (72, 88, 62)),
 }
 
+# Colours of poles and bicycles, and of larger things.
+THIN: tuple[Colour, ...] = ((40, 40, 44), (58, 60, 66), (30, 36, 52), (108, 110, 112), (70, 34, 34))
+BROAD: tuple[Colour, ...] = ((58, 60, 66), (126, 128, 130), (64, 96, 74), (150, 118, 84), (128, 58, 52), (44, 54, 84))
+
 
 def background(camera: Camera, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """A random stretch of the camera's panorama: float32 (h, w, 3) in [0, 255]."""
@@ -276,15 +280,8 @@ def draw_occluder(image: np.ndarray, kind: str, rng: np.random.Generator, unit: 
         left = 0 if rng.random() < 0.5 else wide - reach
         draw.rectangle((left, high * rng.choice([0.0, 0.35]), left + reach, high), fill=255)
     share = np.asarray(mask.resize((width, height), Image.Resampling.BOX), dtype=np.float32)[..., None] / 255
-    table: tuple[Colour, ...] = (
-        (58, 60, 66),
-        (126, 128, 130),
-        (64, 96, 74),
-        (150, 110, 70),
-        (168, 60, 54),
-        (40, 52, 90),
-    )
-    colour = np.asarray(_vary(table[int(rng.integers(len(table)))], rng, 14), dtype=np.float32)
+    table = THIN if kind in ("bicycle", "pole") else BROAD
+    colour = np.asarray(_vary(table[int(rng.integers(len(table)))], rng, 10), dtype=np.float32)
     y, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     relief = 0.9 + 0.12 * np.sin(across * rng.uniform(4, 14) + y * rng.uniform(0, 6)) - 0.18 * y
     return image * (1 - share) + share * colour * relief[..., None], share[..., 0] > 0.5

@@ -77,7 +77,7 @@ def make_cameras(seed: int, count: int = 6) -> tuple[Camera, ...]:
     for number in range(1, count + 1):
         rng = np.random.default_rng([seed, 7001, number])
         warm = rng.uniform(-0.05, 0.05)
-        brightness = rng.uniform(0.85, 1.12)
+        brightness = rng.uniform(0.92, 1.15)
         cameras.append(
             Camera(
                 number=number,

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from data_prep.people.clothes import Colour, Pattern, add_folds, paint, stamp_print, to_texture
+from data_prep.people.clothes import Colour, add_folds, paint, plain, stamp_print, to_texture
 from data_prep.people.identity import Garment, Identity
 
 TORSO_SHAPE, LIMB_SHAPE, SKIRT_SHAPE, HEAD_SHAPE, SMALL_SHAPE = (192, 288), (144, 96), (144, 288), (128, 256), (32, 48)
@@ -64,7 +64,7 @@ def make_textures(identity: Identity) -> Textures:
 
 
 def _plain(colour: Colour, shape: tuple[int, int], rng: np.random.Generator, folds: float) -> np.ndarray:
-    return to_texture(add_folds(paint(Pattern("plain", (colour,) * 3), 1.0, 1.0, shape), rng, folds))
+    return to_texture(add_folds(paint(plain(colour), 1.0, 1.0, shape), rng, folds))
 
 
 def _torso(identity: Identity, garment: Garment, rng: np.random.Generator) -> np.ndarray:
@@ -99,7 +99,7 @@ def _backpack_straps(cloth: np.ndarray, colour: Colour) -> np.ndarray:
     u, v = _grid(cloth.shape[:2])
     away = np.abs(u - 0.5)
     on = (np.abs(away - 0.115 - 0.05 * np.clip(v - 0.2, 0, 1)) < 0.022) & (v < 0.62)
-    return _dye(cloth, on, np.abs(away - 0.135) < 0.035, colour)
+    return _dye(cloth, on, colour)
 
 
 def _shoulder_strap(cloth: np.ndarray, colour: Colour) -> np.ndarray:
@@ -109,11 +109,11 @@ def _shoulder_strap(cloth: np.ndarray, colour: Colour) -> np.ndarray:
     line = np.where(front, 0.36 + 0.36 * (v - 0.1), (0.14 - 0.36 * (v - 0.1)) % 1.0)
     away = np.abs(u - line)
     on = (np.minimum(away, 1 - away) < 0.018) & (v > 0.05)
-    return _dye(cloth, on, on, colour)
+    return _dye(cloth, on, colour)
 
 
-def _dye(cloth: np.ndarray, on: np.ndarray, shadow: np.ndarray, colour: Colour) -> np.ndarray:
-    del shadow
+def _dye(cloth: np.ndarray, on: np.ndarray, colour: Colour) -> np.ndarray:
+    """Colours the texels `on` of a cloth or texture, which are then there."""
     cloth = cloth.copy()
     cloth[..., :3][on] = np.asarray(colour)
     if cloth.shape[-1] == 4:
@@ -137,7 +137,7 @@ def _belt(cloth: np.ndarray, identity: Identity, rng: np.random.Generator) -> np
 
 def _leg(identity: Identity, rng: np.random.Generator) -> np.ndarray:
     """A bare leg from the hip to the ankle, with a sock."""
-    skin = add_folds(paint(Pattern("plain", (identity.skin,) * 3), 1.0, 1.0, LIMB_SHAPE), rng, 0.03)
+    skin = add_folds(paint(plain(identity.skin), 1.0, 1.0, LIMB_SHAPE), rng, 0.03)
     _, v = _grid(LIMB_SHAPE)
     knee = np.exp(-(((v - 0.52) / 0.03) ** 2)) * 0.08
     skin *= (1 - knee)[..., None]
@@ -147,7 +147,7 @@ def _leg(identity: Identity, rng: np.random.Generator) -> np.ndarray:
 
 def _shoe(identity: Identity, rng: np.random.Generator) -> np.ndarray:
     """v runs from heel to toe, u = 0.5 is the top."""
-    cloth = paint(Pattern("plain", (identity.shoes,) * 3), 1.0, 1.0, SMALL_SHAPE)
+    cloth = paint(plain(identity.shoes), 1.0, 1.0, SMALL_SHAPE)
     u, v = _grid(SMALL_SHAPE)
     accent = identity.soles if rng.random() < 0.4 else tuple(int(0.8 * value) for value in identity.shoes)
     cloth[(np.abs(u - 0.5) < 0.06) & (v > 0.4) & (v < 0.8)] = accent
@@ -157,7 +157,7 @@ def _shoe(identity: Identity, rng: np.random.Generator) -> np.ndarray:
 
 def _bag(colour: Colour, rng: np.random.Generator) -> np.ndarray:
     """A bag: u = 0 is its outer side (away from the back), with a pocket, zips and a flap."""
-    cloth = add_folds(paint(Pattern("plain", (colour,) * 3), 1.0, 1.0, (96, 144)), rng, 0.1)
+    cloth = add_folds(paint(plain(colour), 1.0, 1.0, (96, 144)), rng, 0.1)
     u, v = _grid((96, 144))
     away = np.minimum(u, 1 - u)
     pocket = (away < 0.12) & (v > 0.52) & (v < 0.88)

@@ -1,0 +1,64 @@
+"""All images of one person of a data set.
+
+Worker processes import this module, so it must not import `pose_gan`, which loads TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data_prep.people.identity import sample_identity
+from data_prep.people.render import render_person
+from data_prep.people.shot import make_cameras, sample_shot
+
+CAMERAS = 6
+JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class PersonTask:
+    """What it takes to draw all images of a person.
+
+    Attributes:
+        seed: of the data set.
+        split: 0 = train, 1 = test.
+        index: of the person within the split, from 0.
+        number: of the person in file names.
+        images: how many.
+        size: (height, width) in pixels.
+    """
+
+    seed: int
+    split: int
+    index: int
+    number: int
+    images: int
+    size: tuple[int, int]
+
+
+def draw_images(task: PersonTask) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yields name, image and keypoints as of `render_person`.
+
+    They depend only on seed, split, person's index, number of the image and size.
+    """
+    identity = sample_identity(np.random.default_rng([task.seed, task.split, task.index]))
+    cameras = make_cameras(task.seed, CAMERAS)
+    for number in range(1, task.images + 1):  # not from 0: NumPy takes [a, b, c, 0] and [a, b, c] for the same seed
+        rng = np.random.default_rng([task.seed, task.split, task.index, number])
+        camera = cameras[(task.index + number - 1) % CAMERAS]
+        image, keypoints = render_person(identity, sample_shot(rng, camera), task.size)
+        yield f"{task.number:04d}_c{camera.number}s1_{number:06d}_00.jpg", image, keypoints
+
+
+def save_images(task: PersonTask, folder: Path) -> list[tuple[str, np.ndarray]]:
+    """Draws the person's images into a folder. Returns: names and keypoints."""
+    rows = []
+    for name, image, keypoints in draw_images(task):
+        Image.fromarray(image).save(folder / name, quality=JPEG_QUALITY)
+        rows.append((name, keypoints))
+    return rows

@@ -1,0 +1,170 @@
+"""Runs: resume as if never stopped, stop cleanly, refuse what would lose something."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import train
+from pose_gan import load_generator
+from pose_gan.checkpoint import latest_checkpoint, latest_generator
+from pose_gan.errors import InputError
+from pose_gan.run_log import RunLog, read_metrics
+from pose_gan.trainer import new_run_dir
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def flags(tiny_data, *more: str) -> list[str]:
+    """A run of two iterations an epoch on the tiny data set."""
+    height, width = tiny_data.image_size
+    data = ["--dataset", "tiny", "--images_dir", str(tiny_data.root), "--annotations_dir", str(tiny_data.root)]
+    model = ["--image_size", f"{height}x{width}", "--width", "0.125", "--batch_size", "2"]
+    return [*data, *model, "--iterations_per_epoch", "2", *more]
+
+
+def variables(run: Path) -> dict[str, np.ndarray]:
+    checkpoint = latest_checkpoint(run / "checkpoints")
+    assert checkpoint is not None
+    with np.load(checkpoint / "variables.npz") as arrays:
+        return dict(arrays)
+
+
+def test_two_and_two_steps_equal_four(tiny_data, tmp_path):
+    """Weights, optimizer slots, dropout states and losses; also over the end of a pass over the pairs."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    more = ["--log_interval", "1", "--training_ratio", "3"]
+    train.main(flags(tiny_data, "--number_of_epochs", "2", "--output_dir", str(whole), *more))
+    train.main(flags(tiny_data, "--number_of_epochs", "1", "--output_dir", str(parts), *more))
+    train.main(["--resume", str(parts), "--number_of_epochs", "2"])
+    expected, got = variables(whole), variables(parts)
+    assert set(expected) == set(got)
+    for key, value in expected.items():
+        # Threads add up in any order; Adam's first steps enlarge rounding errors of gradients near 0
+        np.testing.assert_allclose(got[key], value, atol=1e-4, err_msg=key)
+    random_states = [key for key, value in expected.items() if value.dtype == np.uint32]
+    assert random_states
+    assert all(np.array_equal(expected[key], got[key]) for key in random_states)
+    for name, curve in read_metrics(whole / "metrics.jsonl").items():
+        if name != "seconds_per_iteration":
+            resumed = read_metrics(parts / "metrics.jsonl")[name]
+            assert [step for step, _ in curve] == [step for step, _ in resumed] == [1, 2, 3, 4]
+            np.testing.assert_allclose([v for _, v in resumed], [v for _, v in curve], rtol=1e-3)
+
+
+def test_a_run_leaves_everything_that_is_promised(tiny_data, tmp_path, capsys):
+    run = tmp_path / "run"
+    train.main(
+        flags(tiny_data, "--number_of_epochs", "2", "--output_dir", str(run), "--seed", "3", "--keep_checkpoints", "1")
+    )
+    options = json.loads((run / "options.json").read_text())
+    assert options["config"]["train"]["seed"] == 3
+    assert options["versions"]["keras"]
+    assert [path.name for path in sorted((run / "checkpoints").iterdir())] == ["LAST", "step-00000004"]
+    assert len(list((run / "samples").glob("*.png"))) == 2
+    assert list((run / "tensorboard").glob("events*"))
+    assert "saved" in (run / "log.txt").read_text()
+    validation = read_metrics(run / "metrics.jsonl", split="test")
+    assert {"ssim", "l1", "generator"} <= set(validation)
+    assert "left" in capsys.readouterr().out
+    assert load_generator(run).output_shape == (None, *tiny_data.image_size, 3)
+    ours, copy = load_generator(latest_generator(run)).get_weights(), load_generator(run / "generator.h5").get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(ours, copy, strict=True))
+
+
+def test_checkpoints_dir_may_be_the_output_dir(tiny_data, tmp_path):
+    """As in the release's README commands."""
+    run = str(tmp_path / "full")
+    train.main(flags(tiny_data, "--number_of_epochs", "1", "--output_dir", run, "--checkpoints_dir", run))
+    assert load_generator(run)
+
+
+def test_a_run_is_never_overwritten(tiny_data, tmp_path):
+    run = str(tmp_path / "run")
+    train.main(flags(tiny_data, "--number_of_epochs", "1", "--output_dir", run))
+    with pytest.raises(InputError, match=r"holds the run of step-00000002 already; continue it with --resume"):
+        train.main(flags(tiny_data, "--number_of_epochs", "1", "--output_dir", run))
+    with pytest.raises(InputError, match=r"trained to step 2 already; --number_of_epochs above 1"):
+        train.main(["--resume", run])
+    with pytest.raises(InputError, match=r"--warp_skip: a resumed run keeps its model: it has mask, got none"):
+        train.main(["--resume", run, "--warp_skip", "none"])
+    with pytest.raises(InputError, match=r"--batch_size: a resumed run keeps the order of its data"):
+        train.main(["--resume", run, "--batch_size", "3"])
+
+
+def test_resume_needs_a_run(tmp_path):
+    with pytest.raises(InputError, match="not the folder of a training run"):
+        train.main(["--resume", str(tmp_path)])
+    with pytest.raises(InputError, match="--resume auto needs --output_dir"):
+        train.main(["--resume", "auto"])
+
+
+def test_given_weights_are_the_start(tiny_data, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    train.main(flags(tiny_data, "--number_of_epochs", "1", "--output_dir", str(first)))
+    start = ["--generator_checkpoint", str(first / "generator.h5"), "--start_epoch", "1", "--number_of_epochs", "2"]
+    train.main(flags(tiny_data, *start, "--output_dir", str(second), "--learning_rate", "1e-12"))
+    ours, theirs = (load_generator(run / "generator.h5").get_weights() for run in (first, second))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-7)
+    with pytest.raises(
+        InputError, match=r"its weights do not fit the generator of these settings .* check --warp_skip"
+    ):
+        train.main(flags(tiny_data, *start, "--output_dir", str(tmp_path / "third"), "--warp_skip", "none"))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(tiny_data, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(SystemExit, match=r"error: the loss '\w+' became (nan|inf) between steps \d+ and \d+"):
+        train.main(flags(tiny_data, "--number_of_epochs", "20", "--output_dir", str(run), "--learning_rate", "1e30"))
+    assert latest_checkpoint(run / "checkpoints") is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_ends_cleanly(tiny_data, tmp_path, number):
+    run = tmp_path / "run"
+    command = [
+        sys.executable,
+        "train.py",
+        *flags(tiny_data, "--output_dir", str(run), "--iterations_per_epoch", "1000"),
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while "step 1/" not in (run / "log.txt").read_text() if (run / "log.txt").exists() else True:
+            assert process.poll() is None, process.stdout and process.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        os.kill(process.pid, number)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, out
+    checkpoint = latest_checkpoint(run / "checkpoints")
+    assert checkpoint is not None
+    assert f"stopped at step {int(checkpoint.name[5:])}; continue with: python train.py --resume" in out
+
+
+def test_records_after_the_checkpoint_are_dropped_on_resume(tmp_path):
+    log = RunLog(tmp_path)
+    for step in (1, 2, 3):
+        log.record(step, {"l1": float(step)})
+    log.close()
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "l')  # a kill in the middle of a line
+    RunLog(tmp_path, first_step=2).close()
+    assert read_metrics(tmp_path / "metrics.jsonl") == {"l1": [(1, 1.0), (2, 2.0)]}
+
+
+def test_run_folders_are_numbered(tmp_path):
+    assert new_run_dir(tmp_path, "market-mask").name == "00000-market-mask"
+    (tmp_path / "00007-x").mkdir()
+    assert new_run_dir(tmp_path, "y").name == "00008-y"
