@@ -12,10 +12,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
+
+from pose_gan.checkpoint import OPTIONS, read_options
 from pose_gan.config import DataConfig, RunConfig
+from pose_gan.data import open_pairs
 from pose_gan.errors import InputError, run_program
+from pose_gan.evaluation import generate, score
 from pose_gan.metrics import METRICS, create_metrics
 from pose_gan.options import add_data_arguments, boolean, data_config, dataset_defaults, image_size, program_parser
+from pose_gan.report import write_grid, write_report
+from pose_gan.saving import load_generator
 from pose_gan.skeleton import COCO18, load_skeleton
 
 EXAMPLE = """
@@ -87,11 +94,6 @@ def main(argv: list[str] | None = None) -> int | None:
     run_dir, run = _run(args.generator_checkpoint)
     data_settings = data_config(args, run.data if run else None)
 
-    # TensorFlow takes seconds to import: not before the flags are known to be right
-    from pose_gan.data import open_pairs
-    from pose_gan.evaluation import generate, score
-    from pose_gan.report import write_grid, write_report
-
     generator = None if args.load_generated_images else _load(args)
     size, use_bg = args.image_size, False
     if generator is not None:
@@ -147,18 +149,12 @@ def _run(checkpoint: str | None) -> tuple[Path | None, RunConfig | None]:
     """Folder and settings of the run, if `checkpoint` is the folder of one."""
     if not checkpoint or not Path(checkpoint).is_dir():
         return None, None
-    from pose_gan.checkpoint import OPTIONS, read_options
-
     run_dir = Path(checkpoint)
     return run_dir, RunConfig.from_dict(read_options(run_dir).get("config", {}), f"{run_dir / OPTIONS}: config")
 
 
-def _load(args: argparse.Namespace) -> Any:
+def _load(args: argparse.Namespace) -> keras.Model:
     """The generator, with a seed for its dropout."""
-    import keras
-
-    from pose_gan.saving import load_generator
-
     keras.utils.set_random_seed(args.seed)
     return load_generator(args.generator_checkpoint)
 

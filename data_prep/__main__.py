@@ -10,7 +10,7 @@ from pose_gan.errors import InputError, run_program
 
 # Verb → what it does. The verb `import-market` is `main(argv)` of the module data_prep.import_market.
 VERBS = {
-    "demo": "draw a small data set of walking figures: images, annotations and pairs",
+    "demo": "draw a data set of people in clothes: images and annotations",
     "pairs": "list the pairs of images of one person, for training and for testing",
 }
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb, *rest = arguments
     if verb not in VERBS:
         raise InputError(f"data_prep: no verb {verb!r}; allowed: {', '.join(VERBS)} (python -m data_prep --help)")
-    # Imported here: one verb's needs (TensorFlow, a pose estimator) are not the others'.
+    # Imported here: one verb's needs (a pose estimator, say) are not the others'.
     module = importlib.import_module(f"data_prep.{verb.replace('-', '_')}")
     return module.main(rest) or 0
 

@@ -34,8 +34,8 @@ EPILOG = """examples:
   python -m data_prep demo --size 256x256 --images_dir data/demo-large-dataset
 
 Each person wears the same clothes in all images; pose, view and camera change. The keypoints are
-exact: -1 where a joint is outside the image or hidden. The same flags give the same files, with any
-number of --workers. Then: python -m data_prep pairs --dataset demo"""
+exact; -1 where a joint is outside the image, behind an object or turned away. The same flags give
+the same files, with any number of --workers. Then: python -m data_prep pairs --dataset demo"""
 
 
 def build_parser() -> argparse.ArgumentParser:

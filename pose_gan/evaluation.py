@@ -15,22 +15,20 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
+from pose_gan.data import PairData, iterate, ordered_batches
 from pose_gan.drawing import strip, to_uint8, write_image
 from pose_gan.errors import InputError
 from pose_gan.files import list_images, write_json
 from pose_gan.images import read_image
 from pose_gan.metrics import METRICS, ImageBatch, Metric, Result, create_metrics
 from pose_gan.metrics.scores import Scores
-
-if TYPE_CHECKING:
-    import keras
-
-    from pose_gan.data import PairData
 
 GENERATION_FILE = "generation.json"
 GENERATED_FOLDER = "generated"
@@ -76,8 +74,6 @@ def generate(
     Raises: InputError: `output_dir` holds images of something else; an image cannot be read; the
         generator gives numbers that are not finite.
     """
-    from pose_gan.data import iterate, ordered_batches  # TensorFlow: scoring works without it
-
     output_dir = Path(output_dir)
     done = _claim(output_dir, _fingerprint(generator, data, dropout), overwrite)
     names = [strip_name(*pair) for pair in data.pairs.to_numpy()]
@@ -120,8 +116,6 @@ def _write_pair(
 
 def _compiled(generator: keras.Model, dropout: bool) -> Any:
     """The generator as a graph: batch dict → images. Traced once, for every batch size."""
-    import tensorflow as tf
-
     inputs = {tensor.name: tensor for tensor in generator.inputs}
     signature = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
     graph = tf.function(lambda values: generator(values, training=dropout), input_signature=[signature])

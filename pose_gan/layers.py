@@ -66,7 +66,7 @@ class DeformableSkip(keras.layers.Layer):
         self.method = _one_of("method", method, METHODS)
         self.autocast = False  # transforms are pixels: half precision would move them
 
-    def call(self, inputs: list[tf.Tensor], training: bool = False) -> tf.Tensor:
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         features, transforms = inputs[0], tf.stop_gradient(tf.cast(inputs[1], tf.float32))
         size = (features.shape[1], features.shape[2])
         height, width = self.image_size or size
@@ -79,13 +79,8 @@ class DeformableSkip(keras.layers.Layer):
             masks = tf.ones([tf.shape(features)[0], parts, *size], tf.float32)
         divisor = [1, 1, width // size[1], 1, 1, height // size[0], 1, 1]
         transforms = transforms / tf.constant(divisor, tf.float32)
-        values = tf.cast(features, tf.float32)
-        if self.method == "sparse":
-            moved = warp.warp_sparse(
-                values, transforms, masks, self.aggregation, self.interpolation, exact_gradient=bool(training)
-            )
-        else:
-            moved = warp.warp_dense(values, transforms, masks, self.aggregation, self.interpolation)
+        form = warp.warp_sparse if self.method == "sparse" else warp.warp_dense
+        moved = form(tf.cast(features, tf.float32), transforms, masks, self.aggregation, self.interpolation)
         return tf.cast(moved, features.dtype)
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
@@ -176,7 +171,7 @@ class InstanceNormalization(keras.layers.Layer):
             deviation = tf.where(variance > 0, tf.sqrt(tf.where(variance > 0, variance, 1.0)), 0.0)
             scale = 1.0 / (deviation + (1e-3 if self.epsilon is None else self.epsilon))
         scale *= tf.cast(self.gamma, tf.float32)
-        return tf.cast(values * scale + (tf.cast(self.beta, tf.float32) - mean * scale), inputs.dtype)
+        return tf.cast((values - mean) * scale + tf.cast(self.beta, tf.float32), inputs.dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mode": self.mode, "epsilon": self.epsilon}

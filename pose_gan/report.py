@@ -9,33 +9,29 @@ import base64
 import dataclasses
 import datetime
 import io
-import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import imageio.v3 as iio
 import jinja2
 import numpy as np
 
+from pose_gan.data import PairData
 from pose_gan.drawing import draw_skeleton, grid, write_image
-from pose_gan.errors import InputError
 from pose_gan.evaluation import read_strip, strip_name
-from pose_gan.files import read_lines, write_text
+from pose_gan.files import write_text
 from pose_gan.keypoints import found
 from pose_gan.metrics import METRICS
-from pose_gan.metrics.scores import Scores, format_result, versions
-
-if TYPE_CHECKING:
-    from pose_gan.data import PairData
+from pose_gan.metrics.scores import Scores, format_result
+from pose_gan.run_log import read_history
+from pose_gan.versions import versions
 
 RANKING = "mask_ssim"
 GRID_HEADERS = ("source", "source pose", "target pose", "target", "generated")
 CHART_WIDTH, CHART_HEIGHT = 300, 90  # units of the drawing; the page scales it
 CURVE_POINTS = 300
-NOT_CURVES = ("step", "epoch")  # what counts up is no curve
 
 
 def write_report(
@@ -108,33 +104,6 @@ def write_grid(path: str | os.PathLike[str], scores: Scores, data: PairData, pai
             rows.append([source, *poses, target, generated])
             captions.append(f"{name}: {_caption(scores, row)}")
     write_image(path, grid(rows, GRID_HEADERS, scale=max(1, round(256 / height)), captions=captions))
-
-
-def read_history(path: str | os.PathLike[str]) -> dict[str, tuple[list[float], list[float]]]:
-    """Curves from a `metrics.jsonl`: name → steps and values, in order of steps.
-
-    Lines with a `split` other than `train` give curves of their own, `<split>: <name>`. Values that
-    are not finite numbers are left out. Of a step that stands there twice (a run that was resumed),
-    the later line counts. A last line that was cut off (a run that was killed) does not count.
-
-    Raises: InputError: names the line that is not a JSON object with a number `step`.
-    """
-    curves: dict[str, dict[float, float]] = {}
-    lines = read_lines(path)
-    for number, line in enumerate(lines, start=1):
-        try:
-            values = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break
-            raise InputError(f"{path}, line {number}: not JSON: {error}; delete the line") from None
-        if not isinstance(values, dict) or not _is_number(values.get("step")):
-            raise InputError(f"{path}, line {number}: expected a JSON object with a number 'step'; delete the line")
-        split = values.get("split", "train")
-        for name, value in values.items():
-            if name not in NOT_CURVES and _is_number(value):
-                curves.setdefault(name if split == "train" else f"{split}: {name}", {})[values["step"]] = value
-    return {name: (sorted(curve), [curve[step] for step in sorted(curve)]) for name, curve in curves.items()}
 
 
 # ----------------------------------------------------------------------------------- the parts
@@ -267,10 +236,6 @@ def _curve(name: str, curve: tuple[list[float], list[float]]) -> Curve:
         first_step=f"{curve[0][0]:g}",
         last_step=f"{curve[0][-1]:,.0f}",
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _shown(value: Any) -> str:

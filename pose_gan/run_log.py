@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from pose_gan.drawing import write_image
-from pose_gan.files import write_text
+from pose_gan.errors import InputError
+from pose_gan.files import read_lines, write_text
 
+NOT_CURVES = ("step", "epoch")  # what counts up is no curve
 LOG, METRICS, SAMPLES, TENSORBOARD = "log.txt", "metrics.jsonl", "samples", "tensorboard"
 
 
@@ -73,13 +76,32 @@ class RunLog:
         write_text(path, "".join(kept))
 
 
-def read_metrics(path: str | os.PathLike[str], split: str = "train") -> dict[str, list[tuple[int, float]]]:
-    """The curves in a `metrics.jsonl`: name → list of (step, value)."""
-    curves: dict[str, list[tuple[int, float]]] = {}
-    for line in Path(path).read_text(encoding="utf-8").splitlines():
-        values = json.loads(line)
-        if values.pop("split", "train") == split:
-            step = values.pop("step")
-            for name, value in values.items():
-                curves.setdefault(name, []).append((step, value))
-    return curves
+def read_history(path: str | os.PathLike[str]) -> dict[str, tuple[list[float], list[float]]]:
+    """Curves from a `metrics.jsonl`: name → steps and values, in order of steps.
+
+    Lines with a `split` other than `train` give curves of their own, `<split>: <name>`. Values that
+    are not finite numbers are left out. Of a step that stands there twice (a run that was resumed),
+    the later line counts. A last line that was cut off (a run that was killed) does not count.
+
+    Raises: InputError: names the line that is not a JSON object with a number `step`.
+    """
+    curves: dict[str, dict[float, float]] = {}
+    lines = read_lines(path)
+    for number, line in enumerate(lines, start=1):
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break
+            raise InputError(f"{path}, line {number}: not JSON: {error}; delete the line") from None
+        if not isinstance(values, dict) or not _is_number(values.get("step")):
+            raise InputError(f"{path}, line {number}: expected a JSON object with a number 'step'; delete the line")
+        split = values.get("split", "train")
+        for name, value in values.items():
+            if name not in NOT_CURVES and _is_number(value):
+                curves.setdefault(name if split == "train" else f"{split}: {name}", {})[values["step"]] = value
+    return {name: (sorted(curve), [curve[step] for step in sorted(curve)]) for name, curve in curves.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import json
 import math
 import os
-import platform
 import resource
 import signal
 import sys
@@ -35,6 +33,7 @@ from pose_gan.files import atomic_path, write_json
 from pose_gan.gan import GAN
 from pose_gan.run_log import RunLog
 from pose_gan.saving import load_generator, load_model
+from pose_gan.versions import versions
 
 VALIDATION_PAIRS = 200
 SAMPLE_PAIRS = 8
@@ -43,6 +42,26 @@ SAMPLE_COLUMNS = ("source", "source pose", "target pose", "target", "generated")
 
 class NonFiniteLossError(RuntimeError):
     """Training diverged: a loss is not a number any more. The last checkpoint is from before."""
+
+
+class _RunningLosses:
+    """Sums of the losses of the steps since the last `take`, and the time they took."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Any] = {}
+        self.count = 0
+        self._started = time.monotonic()
+
+    def add(self, losses: dict[str, Any]) -> None:
+        self._sums = {name: self._sums.get(name, 0.0) + value for name, value in losses.items()}
+        self.count += 1
+
+    def take(self) -> tuple[dict[str, float], float]:
+        """The mean losses and the seconds a step; begins anew."""
+        means = {name: float(value) / self.count for name, value in self._sums.items()}
+        pace = (time.monotonic() - self._started) / max(self.count, 1)
+        self._sums, self.count, self._started = {}, 0, time.monotonic()
+        return means, pace
 
 
 class Trainer:
@@ -82,9 +101,11 @@ class Trainer:
                 f"{output_dir}: trained to step {self.step} already; "
                 f"--number_of_epochs above {config.train.number_of_epochs} trains on"
             )
+        self._first_step = self.step
         self.log = RunLog(output_dir, self.step)
         self._write_options()
         self._stop = threading.Event()
+        self._losses = _RunningLosses()
         self._samples = self._sample_batch()
 
     def run(self) -> bool:
@@ -97,29 +118,22 @@ class Trainer:
         old_handlers = {number: signal.signal(number, self._on_signal) for number in _stop_signals()}
         try:
             batches = self._batches()
-            sums: dict[str, Any] = {}
-            counted, started = 0, time.monotonic()
             while self.step < train.total_steps and not self._stop.is_set():
                 # fetch
                 fetched = [next(batches) for _ in range(self.gan.batches_per_iteration)]
                 # step
-                report = self.gan.train_step(fetched)
+                self._losses.add(self.gan.train_step(fetched))
                 self.step += 1
                 self.position += len(fetched) * train.batch_size
-                sums = {name: sums.get(name, 0.0) + value for name, value in report.items()}
-                counted += 1
-                # log, sample, checkpoint: the first and the last step always show
-                at_end = self.step == train.total_steps or self._stop.is_set()
-                epoch_ends = self.step % train.iterations_per_epoch == 0
-                epoch = self.step // train.iterations_per_epoch
-                if at_end or epoch_ends or counted == train.log_interval or self.step == train.first_step + 1:
-                    self._log_losses(sums, counted, time.monotonic() - started)
-                    sums, counted, started = {}, 0, time.monotonic()
-                if at_end or (epoch_ends and epoch % train.display_ratio == 0):
-                    log.picture(self.step, self.sample_grid())
-                if at_end or (epoch_ends and epoch % train.checkpoint_ratio == 0):
-                    self._checkpoint()
-                    started = time.monotonic()
+                # log, sample, checkpoint; the first step shows at once, the last is left to the end
+                epoch, rest = divmod(self.step, train.iterations_per_epoch)
+                if self._losses.count == train.log_interval or self.step == self._first_step + 1:
+                    self._log_losses()
+                if rest == 0 and self.step < train.total_steps:
+                    self._end_epoch(
+                        sample=epoch % train.display_ratio == 0, checkpoint=epoch % train.checkpoint_ratio == 0
+                    )
+            self._end_epoch(sample=True, checkpoint=True)
             finished = self.step >= train.total_steps
             if not finished:
                 log.say(f"stopped at step {self.step}; continue with: python train.py --resume {self.output_dir}")
@@ -193,9 +207,20 @@ class Trainer:
         train = self.config.train
         return iterate(training_batches(self.data, train.batch_size, train.seed, self.position), self.data)
 
-    def _log_losses(self, sums: dict[str, Any], count: int, seconds: float) -> None:
-        train = self.config.train
-        values = {name: float(total) / count for name, total in sums.items()}
+    def _end_epoch(self, sample: bool, checkpoint: bool) -> None:
+        self._log_losses()  # first: it stops the run before broken weights are saved
+        if sample:
+            self.log.picture(self.step, self.sample_grid())
+        if checkpoint:
+            self._checkpoint()
+        self._losses = _RunningLosses()  # the time that saving took is not the steps'
+
+    def _log_losses(self) -> None:
+        """Shows and records the mean losses since the last time, if there was a step."""
+        train, count = self.config.train, self._losses.count
+        if not count:
+            return
+        values, pace = self._losses.take()
         for name, value in values.items():
             if not math.isfinite(value):
                 raise NonFiniteLossError(
@@ -203,8 +228,9 @@ class Trainer:
                     f"the last checkpoint in {self.checkpoints_dir} is from before. A smaller --learning_rate "
                     "or loss weight may help"
                 )
-        pace = seconds / count
-        left = datetime.timedelta(seconds=round((train.total_steps - self.step) * pace))
+        # the first step was mostly compiling: it says nothing about the time left
+        first = self.step == self._first_step + 1
+        left = "?" if first else datetime.timedelta(seconds=round((train.total_steps - self.step) * pace))
         epoch = math.ceil(self.step / train.iterations_per_epoch)
         losses = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "linux" else 2**30)
@@ -264,17 +290,6 @@ class Trainer:
         )
         self._stop.set()
         signal.signal(number, signal.SIG_DFL)
-
-
-def versions() -> dict[str, str]:
-    """What a run was made with: this package and what it stands on."""
-    found = {"python": platform.python_version()}
-    for name in ("pose_gan", "tensorflow", "tensorflow-cpu", "keras", "numpy"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def dry_run(config: RunConfig, output_dir: Path) -> None:

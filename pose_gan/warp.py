@@ -38,12 +38,7 @@ def resize_masks(masks: tf.Tensor, feature_size: tuple[int, int]) -> tf.Tensor:
 
 
 def warp_sparse(
-    features: tf.Tensor,
-    transforms: tf.Tensor,
-    masks: tf.Tensor,
-    aggregation: str,
-    interpolation: str,
-    exact_gradient: bool,
+    features: tf.Tensor, transforms: tf.Tensor, masks: tf.Tensor, aggregation: str, interpolation: str
 ) -> tf.Tensor:
     """Merged warp of `features` by each part's transform within its mask.
 
@@ -53,25 +48,24 @@ def warp_sparse(
         masks: `(B, P, h, w)`, active where above 0.
         aggregation: `max` or `avg`.
         interpolation: `bilinear` or `nearest`.
-        exact_gradient: use the fused gradient with respect to `features` (none flows to the
-            transforms and masks). Models to be exported need False: then TensorFlow differentiates.
-    Returns: float32 `(B, h, w, C)`.
+    Returns: float32 `(B, h, w, C)`. Gradients flow to `features`.
     """
     batch, (height, width, channels) = tf.shape(features)[0], features.shape[1:]
     active = tf.where(tf.transpose(masks, [0, 2, 3, 1]) > 0)  # (N, 4): b, y, x, part; ascending
     samples = _samples(transforms, active, (height, width), interpolation)
-    pixels = tf.cast(batch, tf.int64) * height * width
-    count = tf.math.bincount(tf.cast(samples.pixel, tf.int32), minlength=tf.cast(pixels, tf.int32))
     flat = tf.reshape(features, [-1, channels])
-    if aggregation == "avg":
-        share = 1.0 / tf.cast(tf.gather(count, samples.pixel), tf.float32)
-        matrix = _csr_matrix(samples.pixel, samples.places, samples.weights * share[:, None], pixels)
-        merged = _matmul(matrix, flat)
-    else:
-        row = tf.range(tf.shape(active)[0], dtype=tf.int64)
-        matrix = _csr_matrix(row, samples.places, samples.weights, tf.shape(active, tf.int64)[0], columns=pixels)
-        covered = count >= masks.shape[1]  # no part's zero takes part in the maximum there
-        merged = (_max_warp if exact_gradient else _max_warp_plain)(matrix, flat, samples.pixel, covered)
+    pixels, rows = tf.shape(flat, tf.int64)[0], tf.shape(active, tf.int64)[0]
+    count = tf.math.bincount(tf.cast(samples.pixel, tf.int32), minlength=tf.cast(pixels, tf.int32))
+
+    def merge() -> tf.Tensor:
+        if aggregation == "avg":
+            weights = samples.weights / tf.cast(tf.gather(count, samples.pixel), tf.float32)[:, None]
+            return _product(samples.pixel, samples.places, weights, tf.stack([pixels, pixels]), flat)
+        moved = _product(tf.range(rows), samples.places, samples.weights, tf.stack([rows, pixels]), flat)
+        return _maximum(moved, samples.pixel, count >= masks.shape[1])
+
+    # TensorFlow's product stops the process where a matrix has no rows
+    merged = tf.cond(rows > 0, merge, lambda: flat * 0.0)
     return tf.ensure_shape(tf.reshape(merged, [batch, height, width, channels]), features.shape)
 
 
@@ -142,44 +136,38 @@ def _samples(transforms: tf.Tensor, active: tf.Tensor, size: tuple[int, int], in
     return _Samples(base + y * size[1] + x, places, weights)
 
 
-def _csr_matrix(
-    row: tf.Tensor, places: tf.Tensor, weights: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor | None = None
-) -> tf.Tensor:
-    """The sparse matrix with `weights[n, k]` at (`row[n]`, `places[n, k]`); equal places add up."""
-    row = tf.repeat(row, places.shape[1])
-    indices = tf.stack([row, tf.reshape(places, [-1])], axis=-1)
-    shape = tf.stack([rows, rows if columns is None else columns])
-    return csr.sparse_tensor_to_csr_sparse_matrix(indices, tf.reshape(weights, [-1]), shape)
+@tf.custom_gradient
+def _product(row: tf.Tensor, places: tf.Tensor, weights: tf.Tensor, shape: tf.Tensor, dense: tf.Tensor):
+    """Sparse times dense: the matrix has `weights[n, k]` at (`row[n]`, `places[n, k]`); equal places add up.
 
+    TensorFlow's own gradient would also compute one for the weights, and needs a static shape.
+    """
+    indices = tf.stack([tf.repeat(row, places.shape[1]), tf.reshape(places, [-1])], axis=-1)
 
-def _matmul(matrix: tf.Tensor, dense: tf.Tensor, transpose: bool = False) -> tf.Tensor:
-    return csr.sparse_matrix_mat_mul(matrix, dense, transpose_a=transpose)
+    def multiply(values: tf.Tensor, transpose: bool) -> tf.Tensor:
+        # made again for the gradient: a matrix captured there could not be exported
+        matrix = csr.sparse_tensor_to_csr_sparse_matrix(indices, tf.reshape(weights, [-1]), shape)
+        return csr.sparse_matrix_mat_mul(matrix, values, transpose_a=transpose)
 
-
-def _max_warp_plain(matrix: tf.Tensor, flat: tf.Tensor, pixel: tf.Tensor, covered: tf.Tensor) -> tf.Tensor:
-    """Maximum of the moved rows of each pixel, and of 0 where some part is absent: `(B·h·w, C)`."""
-    moved = _matmul(matrix, flat)
-    merged = tf.math.segment_max(moved, pixel)  # 0 where a pixel has no row
-    missing = tf.shape(flat)[0] - tf.shape(merged)[0]
-    merged = tf.pad(merged, [[0, missing], [0, 0]])
-    return tf.where(covered[:, None], merged, tf.nn.relu(merged))
+    return multiply(dense, False), lambda upstream: (None, None, None, None, multiply(upstream, True))
 
 
 @tf.custom_gradient
-def _max_warp(matrix: tf.Tensor, flat: tf.Tensor, pixel: tf.Tensor, covered: tf.Tensor):
-    """`_max_warp_plain` with the gradient routed through the stored selection."""
-    moved = _matmul(matrix, flat)
-    merged = tf.math.segment_max(moved, pixel)
-    merged = tf.pad(merged, [[0, tf.shape(flat)[0] - tf.shape(merged)[0]], [0, 0]])
+def _maximum(moved: tf.Tensor, pixel: tf.Tensor, covered: tf.Tensor):
+    """The maximum of the rows `moved (N, C)` of each pixel, and of 0 where it is not `covered` by every part.
+
+    Rows that are equal (as when source and target pose are the same) share the gradient.
+    """
+
+    def per_pixel(segments: tf.Tensor) -> tf.Tensor:  # the last pixels may have no rows
+        return tf.pad(segments, [[0, tf.shape(covered)[0] - tf.shape(segments)[0]], [0, 0]])
+
+    merged = per_pixel(tf.math.segment_max(moved, pixel))  # 0 where a pixel has no row
     merged = tf.where(covered[:, None], merged, tf.nn.relu(merged))
-    # A row is selected where it gave the maximum; equal rows (as when source and target pose are
-    # the same) share the gradient. Where 0 won, merged is above every row or equal to a zero row.
-    selected = tf.cast(moved == tf.gather(merged, pixel), flat.dtype)
 
     def gradient(upstream: tf.Tensor):
-        ties = tf.math.segment_sum(selected, pixel)
-        ties = tf.pad(ties, [[0, tf.shape(flat)[0] - tf.shape(ties)[0]], [0, 0]])
-        routed = selected * tf.gather(tf.math.divide_no_nan(upstream, ties), pixel)
-        return None, _matmul(matrix, routed, transpose=True), None, None
+        selected = tf.cast(moved == tf.gather(merged, pixel), moved.dtype)
+        ties = per_pixel(tf.math.segment_sum(selected, pixel))
+        return selected * tf.gather(tf.math.divide_no_nan(upstream, ties), pixel), None, None
 
     return merged, gradient

@@ -50,9 +50,13 @@ def test_without_adversarial_loss_the_discriminator_rests():
 def test_the_total_is_the_weighted_sum_and_each_term_its_formula():
     """Recomputed from the images: Eq. 10 with every loss switched on."""
     loss = LossConfig(
-        gan_penalty_weight=2, l1_penalty_weight=0.5, nn_loss_area_size=3, content_loss_layer="block1_conv2, block2_conv1",
-        tv_penalty_weight=0.1, vgg_weights="random",
-    )  # fmt: skip
+        gan_penalty_weight=2,
+        l1_penalty_weight=0.5,
+        nn_loss_area_size=3,
+        content_loss_layer="block1_conv2, block2_conv1",
+        tv_penalty_weight=0.1,
+        vgg_weights="random",
+    )
     gan = make(loss)
     batch = batch_for(gan)
     image, terms = gan.validation_step(batch)

@@ -12,13 +12,13 @@ from pose_gan.config import DataConfig, LossConfig, ModelConfig, RunConfig, Trai
 from pose_gan.errors import InputError
 from pose_gan.options import field_descriptions, run_config
 
+COMMON = "--dataset {dataset} --batch_size {batch} --number_of_epochs 90 "
 RELEASE = {
-    "baseline": "--warp_skip none --dataset {dataset} --l1_penalty_weight 100 --batch_size {batch} --number_of_epochs 90",
-    "dsc": "--warp_skip mask --dataset {dataset} --l1_penalty_weight 100 --batch_size {batch} --number_of_epochs 90",
-    "full": "--warp_skip mask --dataset {dataset} --l1_penalty_weight 0.01 --nn_loss_area_size {window} --batch_size {batch} "
-    "--content_loss_layer block1_conv2 --number_of_epochs 90",
-    "fm": "--warp_skip mask --dataset {dataset} --l1_penalty_weight 0.5 --batch_size {batch} "
-    "--content_loss_layer block2_conv1 --number_of_epochs 90",
+    "baseline": COMMON + "--warp_skip none --l1_penalty_weight 100",
+    "dsc": COMMON + "--warp_skip mask --l1_penalty_weight 100",
+    "full": COMMON
+    + "--warp_skip mask --l1_penalty_weight 0.01 --nn_loss_area_size {window} --content_loss_layer block1_conv2",
+    "fm": COMMON + "--warp_skip mask --l1_penalty_weight 0.5 --content_loss_layer block2_conv1",
 }
 
 

@@ -17,7 +17,8 @@ from pose_gan.drawing import strip, write_image
 from pose_gan.errors import InputError
 from pose_gan.evaluation import score, strip_name
 from pose_gan.keypoints import Annotations
-from pose_gan.report import read_history, write_grid, write_report
+from pose_gan.report import write_grid, write_report
+from pose_gan.run_log import read_history
 from pose_gan.skeleton import COCO18
 
 SIZE = (32, 16)

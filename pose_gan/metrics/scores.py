@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,7 @@ import pandas as pd
 
 from pose_gan.files import atomic_path, write_json
 from pose_gan.metrics import METRICS, Result
-
-VERSIONS_OF = ("pose_gan", "tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-image")
+from pose_gan.versions import versions
 
 
 @dataclass(frozen=True)
@@ -90,14 +87,3 @@ def format_result(result: Result) -> str:
 
 def _numbers(result: Result) -> dict[str, Any]:
     return {"mean": result.mean, "std": result.std, "count": result.count}
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that make or judge images, where installed."""
-    found = {"python": platform.python_version()}
-    for name in VERSIONS_OF:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
