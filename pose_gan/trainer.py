@@ -96,11 +96,6 @@ class Trainer:
             self.step, self.position = state["step"], state["position"]
         else:
             self._load_given_weights()
-        if self.step >= config.train.total_steps:
-            raise InputError(
-                f"{output_dir}: trained to step {self.step} already; "
-                f"--number_of_epochs above {config.train.number_of_epochs} trains on"
-            )
         self._first_step = self.step
         self.log = RunLog(output_dir, self.step)
         self._write_options()
@@ -114,6 +109,12 @@ class Trainer:
         Raises: NonFiniteLossError, naming the loss and the steps.
         """
         train, log = self.config.train, self.log
+        if self.step >= train.total_steps:
+            log.say(
+                f"{self.output_dir} is trained to step {self.step} already; "
+                f"--number_of_epochs above {train.number_of_epochs} trains on"
+            )
+            return True
         self._announce()
         old_handlers = {number: signal.signal(number, self._on_signal) for number in _stop_signals()}
         try:

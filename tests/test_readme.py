@@ -1,0 +1,59 @@
+"""The README's commands and code, run as they stand, on a data set of a few images."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SMALLER = {
+    "demo": "--train_persons 2 --test_persons 2 --images_per_person 3 --workers 1",
+    "train.py": "--width 0.125 --iterations_per_epoch 2 --number_of_epochs 1",
+}
+
+
+def block(marker: str) -> str:
+    """The code block after an HTML comment."""
+    match = re.search(rf"<!-- {marker} -->\n```\w*\n(.*?)```", README, re.DOTALL)
+    assert match, marker
+    return match[1]
+
+
+def run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_demo_and_the_use_of_its_generator(tmp_path):
+    for line in block("demo-commands").splitlines():
+        _, *words = shlex.split(line)
+        smaller = next((more for name, more in SMALLER.items() if name in words[:3]), "")
+        words = [str(ROOT / word) if word in ("train.py", "test.py") else word for word in words]
+        out = run([sys.executable, *words, *smaller.split()], tmp_path)
+    assert "mask-SSIM" in out
+    for made in ("demo/report.html", "demo/grid.png", "demo/generated/metrics.json", "demo/run/generator.h5"):
+        assert (tmp_path / made).stat().st_size > 0, made
+    run([sys.executable, "-c", block("use-commands")], tmp_path)
+    assert (tmp_path / "generated.png").stat().st_size > 0
+
+
+def test_make_demo_runs_the_same_commands():
+    makefile = re.sub(r"\\\n\s*", "", (ROOT / "Makefile").read_text())
+    recipes = {line.strip() for line in makefile.splitlines() if line.startswith("\t")}
+    for line in block("demo-commands").splitlines():
+        assert line.replace("python ", "$(BIN)/python ", 1) in recipes
+
+
+def test_the_requirements_are_the_package_and_tensorflow():
+    tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    required = {line.replace('"', "'") for line in lines if not line.startswith("#")}
+    assert required == {*project["dependencies"], *project["optional-dependencies"]["tensorflow"]}
