@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from data_prep.people.dataset import PersonTask, draw_images, save_images
+from pose_gan.drawing import draw_skeleton, grid, write_image
 from pose_gan.errors import InputError
 from pose_gan.files import atomic_path
-from pose_gan.keypoints import found, has_required_joints, write_annotations
-from pose_gan.skeleton import COCO18
+from pose_gan.keypoints import has_required_joints, write_annotations
 
 SPLITS = ("train", "test")
 MIN_SIDE, MAX_SIDE = 64, 512  # pixels
@@ -86,8 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             valid = int(has_required_joints(keypoints).sum())
             print(f"{split}: {len(keypoints)} images, {valid} valid, {len(tasks[split])} persons -> {folder}, {csv}")
     if flags.preview:
-        with atomic_path(flags.preview) as temporary:
-            draw_preview(tasks["train"]).save(temporary)
+        write_image(flags.preview, draw_preview(tasks["train"]))
         print(f"contact sheet -> {flags.preview}")
     print(f"done in {time.perf_counter() - started:.1f} s")
     return 0
@@ -125,35 +123,17 @@ def make_split(tasks: list[PersonTask], folder: Path, csv: Path, each: Mapper) -
     return keypoints
 
 
-def draw_preview(tasks: list[PersonTask]) -> Image.Image:
-    """A contact sheet: a person a row; the images on the right half with their skeletons."""
-    height, width = tasks[0].size
-    scale = max(1, round(PREVIEW_HEIGHT / height))
-    columns = min(tasks[0].images, PREVIEW_COLUMNS)
-    tile, gap = (width * scale, height * scale), 4
-    sheet = Image.new("RGB", (columns * (tile[0] + gap), min(len(tasks), PREVIEW_ROWS) * (tile[1] + gap)))
-    for row, task in enumerate(tasks[:PREVIEW_ROWS]):
-        for column, (_, image, keypoints) in zip(range(columns), draw_images(task), strict=False):
-            picture = Image.fromarray(image).resize(tile, Image.Resampling.LANCZOS)
-            if column >= columns / 2:
-                _draw_skeleton(picture, keypoints, scale)
-            sheet.paste(picture, (column * (tile[0] + gap), row * (tile[1] + gap)))
-    return sheet
-
-
-def _draw_skeleton(picture: Image.Image, keypoints: np.ndarray, scale: int) -> None:
-    """Draws found joints and edges; arms and legs red on the person's right, green on the left."""
-    draw = ImageDraw.Draw(picture)
-    seen = found(keypoints)
-    xy = (keypoints[:, ::-1] + 0.5) * scale
-    for first, second in COCO18.edges:
-        i, j = COCO18.index(first), COCO18.index(second)
-        if seen[i] and seen[j]:
-            face = "nose" in (first, second) or second.endswith("ear")
-            colour = (255, 220, 60) if face else {"R": (255, 60, 50), "L": (60, 255, 70)}[second[0]]
-            draw.line([*xy[i].tolist(), *xy[j].tolist()], fill=colour, width=2)
-    for x, y in xy[seen].tolist():
-        draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=(255, 255, 255))
+def draw_preview(tasks: list[PersonTask]) -> np.ndarray:
+    """A contact sheet, uint8 (height, width, 3): a person a row; the right half with skeletons."""
+    rows = []
+    for task in tasks[:PREVIEW_ROWS]:
+        columns = min(task.images, PREVIEW_COLUMNS)
+        images = [
+            draw_skeleton(keypoints, task.size, background=image) if column >= columns / 2 else image
+            for column, (_, image, keypoints) in zip(range(columns), draw_images(task), strict=False)
+        ]
+        rows.append(images)
+    return grid(rows, scale=max(1, round(PREVIEW_HEIGHT / tasks[0].size[0])))
 
 
 def _tasks(flags: argparse.Namespace) -> dict[str, list[PersonTask]]:

@@ -1,0 +1,104 @@
+"""Peak memory of a call, measured in a process of its own.
+
+What is measured: resident memory at its highest during the second and third call, less resident
+memory just before (inputs, weights, the program itself). The process gives freed blocks back to the
+system at once, so that neither the first call nor another form hides what a call takes.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+# glibc: blocks from 64 KB on are mapped, and unmapped when freed; the heap's free end goes back at once
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_MMAP_MAX_": "1000000"}
+NOTE = (
+    "memory: highest resident memory during a call less that just before it (inputs and weights are not counted), "
+    "in a fresh process a form"
+)
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Megabytes (2²⁰ bytes). call: what a call takes at its highest; process: all of the process then."""
+
+    call: float
+    process: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a fresh process builds: `factory`, `module:function`, called with `arguments` (JSON values).
+
+    The factory returns name → function without arguments; each is measured for itself.
+    """
+
+    factory: str
+    arguments: dict[str, Any]
+
+
+def peaks(cases: Sequence[Case], enabled: bool = True) -> list[dict[str, Peak]]:
+    """The peaks of each case's functions; empty dicts where not `enabled` or where the system has no /proc.
+
+    As many processes run at once as there are cores: that changes times, which are not measured, not memory.
+    """
+    if not enabled or not CLEAR.exists():
+        return [{} for _ in cases]
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as threads:
+        return list(threads.map(_measure_elsewhere, cases))
+
+
+def _measure_elsewhere(case: Case) -> dict[str, Peak]:
+    request = json.dumps({"factory": case.factory, "arguments": case.arguments})
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.memory", request],
+        cwd=ROOT,
+        env={**os.environ, **ALLOCATOR},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"measuring the memory of {request} failed:\n{done.stderr[-2000:]}")
+    return {name: Peak(**values) for name, values in json.loads(done.stdout.splitlines()[-1]).items()}
+
+
+def _resident(field: str) -> float:
+    """`VmRSS` (now) or `VmHWM` (the highest since `CLEAR`), megabytes."""
+    for line in STATUS.read_text(encoding="ascii").splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"{STATUS} has no {field}")
+
+
+def _measure(call: Callable[[], object]) -> dict[str, float]:
+    call()  # compiles
+    gc.collect()
+    CLEAR.write_text("5", encoding="ascii")  # the highest begins anew at what is resident now
+    before = _resident("VmRSS")
+    for _ in range(2):
+        call()
+    highest = _resident("VmHWM")
+    return {"call": highest - before, "process": highest}
+
+
+def main(request: str) -> None:
+    values = json.loads(request)
+    module, _, function = values["factory"].partition(":")
+    calls = getattr(importlib.import_module(module), function)(**values["arguments"])
+    print(json.dumps({name: _measure(call) for name, call in calls.items()}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
