@@ -68,9 +68,7 @@ class Table:
         words = [any(isinstance(row.get(key), str) for row in self.rows) for key in self.columns]
 
         def padded(line: Sequence[str]) -> list[str]:
-            return [
-                cell.ljust(n) if word else cell.rjust(n) for cell, n, word in zip(line, widths, words, strict=True)
-            ]
+            return [cell.ljust(n) if word else cell.rjust(n) for cell, n, word in zip(line, widths, words, strict=True)]
 
         rules = ["-" * n if word else "-" * (n - 1) + ":" for n, word in zip(widths, words, strict=True)]
         if markdown:

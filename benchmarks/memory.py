@@ -2,7 +2,9 @@
 
 What is measured: resident memory at its highest during the second and third call, less resident
 memory just before (inputs, weights, the program itself). The process gives freed blocks back to the
-system at once, so that neither the first call nor another form hides what a call takes.
+system at once, so that neither the first call nor another form hides what a call takes. That needs
+oneDNN off, whose allocator keeps what it once had; a form whose convolutions must run as they always
+do is measured `as_it_is`: from before its first call, compiling included.
 """
 
 from __future__ import annotations
@@ -15,23 +17,25 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 # glibc: blocks from 64 KB on are mapped, and unmapped when freed; the heap's free end goes back at once
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_MMAP_MAX_": "1000000"}
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0", "TF_ENABLE_ONEDNN_OPTS": "0"}
+PROCESSES = 2  # at once
+CALLS = 2  # measured, after the first
 NOTE = (
     "memory: highest resident memory during a call less that just before it (inputs and weights are not counted), "
-    "in a fresh process a form"
+    "in a fresh process a form, with oneDNN off (its allocator keeps freed memory)"
 )
 
 
 @dataclass(frozen=True)
 class Peak:
-    """Megabytes (2²⁰ bytes). call: what a call takes at its highest; process: all of the process then."""
+    """Megabytes (2²⁰ bytes) at the highest. call: what a call takes; process: all of the process."""
 
     call: float
     process: float
@@ -46,25 +50,26 @@ class Case:
 
     factory: str
     arguments: dict[str, Any]
+    as_it_is: bool = False
 
 
 def peaks(cases: Sequence[Case], enabled: bool = True) -> list[dict[str, Peak]]:
     """The peaks of each case's functions; empty dicts where not `enabled` or where the system has no /proc.
 
-    As many processes run at once as there are cores: that changes times, which are not measured, not memory.
+    Processes that run side by side change times, which are not measured here, not memory.
     """
     if not enabled or not CLEAR.exists():
         return [{} for _ in cases]
-    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(PROCESSES) as threads:
         return list(threads.map(_measure_elsewhere, cases))
 
 
 def _measure_elsewhere(case: Case) -> dict[str, Peak]:
-    request = json.dumps({"factory": case.factory, "arguments": case.arguments})
+    request = json.dumps(asdict(case))
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.memory", request],
         cwd=ROOT,
-        env={**os.environ, **ALLOCATOR},
+        env={**os.environ, **({} if case.as_it_is else GIVE_BACK)},
         capture_output=True,
         text=True,
         check=False,
@@ -82,22 +87,23 @@ def _resident(field: str) -> float:
     raise RuntimeError(f"{STATUS} has no {field}")
 
 
-def _measure(call: Callable[[], object]) -> dict[str, float]:
-    call()  # compiles
+def _measure(call: Callable[[], object], as_it_is: bool) -> dict[str, float]:
+    if not as_it_is:
+        call()  # compiles
     gc.collect()
     CLEAR.write_text("5", encoding="ascii")  # the highest begins anew at what is resident now
     before = _resident("VmRSS")
-    for _ in range(2):
+    for _ in range(CALLS):
         call()
     highest = _resident("VmHWM")
     return {"call": highest - before, "process": highest}
 
 
 def main(request: str) -> None:
-    values = json.loads(request)
-    module, _, function = values["factory"].partition(":")
-    calls = getattr(importlib.import_module(module), function)(**values["arguments"])
-    print(json.dumps({name: _measure(call) for name, call in calls.items()}))
+    case = Case(**json.loads(request))
+    module, _, function = case.factory.partition(":")
+    calls = getattr(importlib.import_module(module), function)(**case.arguments)
+    print(json.dumps({name: _measure(call, case.as_it_is) for name, call in calls.items()}))
 
 
 if __name__ == "__main__":

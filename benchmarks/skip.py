@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -49,7 +50,7 @@ def make_form(form: str, image_size: SIZE) -> Move:
     return lambda features, transforms, masks: layer([features, transforms, masks])
 
 
-def make_calls(form: str, levels: Sequence[Level], image_size: SIZE, batch: int) -> dict[str, Callable[[], object]]:
+def make_calls(form: str, levels: Sequence[Level], image_size: SIZE, batch: int) -> dict[str, Callable[[], Any]]:
     """`forward` and `both` (forward and backward) of a form on all `levels`, compiled as one function each.
 
     Each returns lists, an entry a level: moved features; moved features and gradients.
@@ -120,7 +121,9 @@ def run(options: Options) -> list[Table]:
         ),
     ]
     if options.memory:
-        tables.insert(1, Table(f"{name}: peak memory", memory, [row for row in rows if "sparse_both_mb" in row], [NOTE]))
+        tables.insert(
+            1, Table(f"{name}: peak memory", memory, [row for row in rows if "sparse_both_mb" in row], [NOTE])
+        )
     return tables
 
 
@@ -130,7 +133,9 @@ def _columns(what: str, unit: str) -> dict[str, str]:
 
 
 def _ratios(unit: str, word: str) -> dict[str, str]:
-    return {f"ratio_{what}_{unit}": f"sparse {title}: × {word}" for what, title in (("forward", "fwd"), ("both", "f+b"))}
+    return {
+        f"ratio_{what}_{unit}": f"sparse {title}: × {word}" for what, title in (("forward", "fwd"), ("both", "f+b"))
+    }
 
 
 def _measure(levels: tuple[Level, ...], options: Options) -> dict:
@@ -167,10 +172,10 @@ def _sum(rows: list[dict]) -> dict:
     return total
 
 
-def _agreement(calls: dict[str, dict[str, Callable[[], object]]]) -> dict[str, float]:
+def _agreement(calls: dict[str, dict[str, Callable[[], Any]]]) -> dict[str, float]:
     moved, gradients = {}, {}
     for form in FORMS:
-        (moved[form],), (gradients[form],) = calls[form]["both"]()  # pyright: ignore[reportGeneralTypeIssues]
+        (moved[form],), (gradients[form],) = calls[form]["both"]()
 
     def largest(values: dict[str, tf.Tensor], other: str) -> float:
         return float(tf.reduce_max(tf.abs(values["sparse"] - values[other])))

@@ -18,6 +18,7 @@ DISCRIMINATORS = ("call", "sim", "warp")
 POSE_REPRESENTATIONS = ("hm", "stickman")
 NORMALISATIONS = ("instance", "release")
 REDUCTIONS = ("mean", "sum")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MIN_SIDE = 64  # the discriminator halves five times
 MAX_SIDE = 960  # a missing part is moved 1000 px away, which must lie outside of every image
 
@@ -101,7 +102,7 @@ class LossConfig:
         l1_penalty_weight: weight of the reconstruction loss: λ of Eq. 10 for the NN loss.
         content_loss_layer: where the reconstruction loss looks: `none` (pixels in [-1, 1]) or names of
             VGG-19 layers separated by commas; the losses of several layers add up.
-        nn_loss_area_size: side n of the NN loss' search window, pixels, odd (Eq. 7); 1 is plain L1.
+        nn_loss_area_size: side n of the NN loss' search window, pixels, odd, at most 15 (Eq. 7); 1 is plain L1.
         nn_loss_reduction: over pixels: `mean` (as in the authors' code) or `sum` (Eq. 15).
         tv_penalty_weight: weight of the total variation of the generated image.
         lstruct_penalty_weight: weight of the pose-structure loss; needs `pose_estimator`.
@@ -121,8 +122,8 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         _check_choice("nn_loss_reduction", self.nn_loss_reduction, REDUCTIONS)
-        if self.nn_loss_area_size < 1 or self.nn_loss_area_size % 2 == 0:
-            raise InputError(f"nn_loss_area_size must be odd and at least 1, got {self.nn_loss_area_size}")
+        if not 1 <= self.nn_loss_area_size <= 15 or self.nn_loss_area_size % 2 == 0:
+            raise InputError(f"nn_loss_area_size must be odd, from 1 to 15, got {self.nn_loss_area_size}")
         for name in ("gan", "l1", "tv", "lstruct"):
             weight = getattr(self, f"{name}_penalty_weight")
             if not 0 <= weight < math.inf:
@@ -164,6 +165,9 @@ class TrainConfig:
         batch_size: pairs a batch.
         training_ratio: discriminator updates a generator update.
         learning_rate, beta_1, beta_2: of both Adam optimizers.
+        precision: of the layers' computations: `float32`, or for GPUs `mixed_bfloat16` or
+            `mixed_float16` (with loss scaling). Weights, geometry, statistics and losses are float32
+            always, and saved generators compute in float32.
         shared_forward: whether the discriminator's update uses the images that the generator's
             update is about to be judged on (one generator pass an iteration), or a fresh batch and
             a fresh pass, as in the authors' code.
@@ -184,6 +188,7 @@ class TrainConfig:
     learning_rate: float = 2e-4
     beta_1: float = 0.5
     beta_2: float = 0.999
+    precision: str = "float32"
     shared_forward: bool = True
     checkpoint_ratio: int = 1
     display_ratio: int = 1
@@ -196,6 +201,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _check_choice("precision", self.precision, PRECISIONS)
         positive = ("number_of_epochs", "iterations_per_epoch", "batch_size", "training_ratio")
         positive += ("checkpoint_ratio", "display_ratio", "log_interval", "learning_rate")
         for name in positive:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,6 +13,7 @@ from pose_gan import losses
 from pose_gan.config import RunConfig
 from pose_gan.features import VGGFeatures, load_pose_maps
 from pose_gan.networks import build_discriminator, build_generator, logits_model
+from pose_gan.optimizer import FusedAdam
 
 Batch = dict[str, tf.Tensor]
 
@@ -29,16 +32,17 @@ class GAN:
     def __init__(self, config: RunConfig) -> None:
         self.config = config
         keras.utils.set_random_seed(config.train.seed)
-        self.generator = build_generator(config.model)
-        self.discriminator = build_discriminator(config.model)
-        self._logits = logits_model(self.discriminator)
-        self._generator_optimizer = self._optimizer(self.generator)
-        self._discriminator_optimizer = self._optimizer(self.discriminator)
+        with _precision(config.train.precision):
+            self.generator = build_generator(config.model)
+            self.discriminator = build_discriminator(config.model)
+            self._logits = logits_model(self.discriminator)
         self._adversarial = config.loss.gan_penalty_weight > 0
         layers = config.loss.content_layers
         self._features = VGGFeatures(layers, config.loss.vgg_weights, config.model.image_size) if layers else None
         estimator = config.loss.pose_estimator if config.loss.lstruct_penalty_weight else None
         self._pose_maps = load_pose_maps(estimator, config.model.skeleton) if estimator else None
+        self._generator_optimizer = self._optimizer(self.generator)
+        self._discriminator_optimizer = self._optimizer(self.discriminator)
         self.train_step = tf.function(self._train_step)
         self.validation_step = tf.function(self._validation_step)
         self.generate = tf.function(self._generate)
@@ -60,9 +64,20 @@ class GAN:
             "discriminator_optimizer": self._discriminator_optimizer.variables,
         }
 
+    def models(self) -> tuple[keras.Model, keras.Model]:
+        """Generator and discriminator as they are to be saved: in float32, whatever they were trained in."""
+        if self.config.train.precision == "float32":
+            return self.generator, self.discriminator
+        copies = build_generator(self.config.model), build_discriminator(self.config.model)
+        for copy, model in zip(copies, (self.generator, self.discriminator), strict=True):
+            copy.set_weights(model.get_weights())
+        return copies
+
     def _optimizer(self, model: keras.Model) -> keras.optimizers.Optimizer:
         train = self.config.train
-        optimizer = keras.optimizers.Adam(train.learning_rate, beta_1=train.beta_1, beta_2=train.beta_2)
+        optimizer = FusedAdam(train.learning_rate, beta_1=train.beta_1, beta_2=train.beta_2)
+        if train.precision == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         optimizer.build(model.trainable_variables)
         return optimizer
 
@@ -91,8 +106,8 @@ class GAN:
                 with tape.stop_recording():
                     report |= self._update_discriminator(batch, batch, generated)
             terms = self._generator_losses(batch, generated)
-        variables = self.generator.trainable_variables
-        self._generator_optimizer.apply(tape.gradient(terms["generator"], variables), variables)
+            loss = self._generator_optimizer.scale_loss(terms["generator"])
+        _minimise(loss, self.generator, self._generator_optimizer, tape)
         return report | terms
 
     def _update_discriminator(self, real: Batch, fake: Batch, generated: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -103,8 +118,8 @@ class GAN:
             real_logits, fake_logits = tf.split(self._judge(both, images), 2)
             loss = losses.discriminator_adversarial_loss(real_logits, fake_logits)
             total = self.config.loss.gan_penalty_weight * loss
-        variables = self.discriminator.trainable_variables
-        self._discriminator_optimizer.apply(tape.gradient(total, variables), variables)
+            scaled = self._discriminator_optimizer.scale_loss(total)
+        _minimise(scaled, self.discriminator, self._discriminator_optimizer, tape)
         return {"discriminator": total}
 
     def _validation_step(self, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -152,3 +167,21 @@ class GAN:
             else:
                 total += losses.nearest_neighbour_loss(ours, theirs, loss.nn_loss_area_size, loss.nn_loss_reduction)
         return total
+
+
+def _minimise(
+    loss: tf.Tensor, model: keras.Model, optimizer: keras.optimizers.Optimizer, tape: tf.GradientTape
+) -> None:
+    variables = model.trainable_variables
+    optimizer.apply(tape.gradient(loss, variables), variables)
+
+
+@contextlib.contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Layers made inside compute by this Keras policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

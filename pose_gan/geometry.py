@@ -86,7 +86,8 @@ def part_masks(keypoints: Any, image_size: tuple[int, int], skeleton: Skeleton =
             masks.append(_square_mask(pose, part, skeleton, image_size))
         else:
             masks.append(limb_masks.pop(0))
-    return tf.cast(tf.stack(masks, axis=1), tf.float32)
+    # not a cast: TensorFlow would move it behind later transpositions, which are slower on bool
+    return tf.where(tf.stack(masks, axis=1), 1.0, 0.0)
 
 
 def part_transforms(source_keypoints: Any, target_keypoints: Any, skeleton: Skeleton = COCO18) -> tf.Tensor:

@@ -157,8 +157,8 @@ class InstanceNormalization(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         shape = (input_shape[-1],) if self.mode == "instance" else ()
-        self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
-        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
+        self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", autocast=False)
+        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", autocast=False)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         values = tf.cast(inputs, tf.float32)
@@ -170,8 +170,8 @@ class InstanceNormalization(keras.layers.Layer):
             # the root's slope is infinite at 0; a constant input has no gradient through it
             deviation = tf.where(variance > 0, tf.sqrt(tf.where(variance > 0, variance, 1.0)), 0.0)
             scale = 1.0 / (deviation + (1e-3 if self.epsilon is None else self.epsilon))
-        scale *= tf.cast(self.gamma, tf.float32)
-        return tf.cast((values - mean) * scale + tf.cast(self.beta, tf.float32), inputs.dtype)
+        scale *= tf.convert_to_tensor(self.gamma)
+        return tf.cast((values - mean) * scale + tf.convert_to_tensor(self.beta), inputs.dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mode": self.mode, "epsilon": self.epsilon}

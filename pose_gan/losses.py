@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
 from pose_gan.config import REDUCTIONS
+
+COMPILED = platform.system() != "Darwin"  # by XLA: the search is twice as fast; not in TensorFlow for macOS
+CHOICE = tf.uint8  # holds the number of a shift
+MAX_WINDOW = 15
 
 
 def generator_adversarial_loss(fake_logits: tf.Tensor) -> tf.Tensor:
@@ -45,16 +50,17 @@ def nearest_neighbour_loss(
     Args:
         generated: features of the generated image, `(B, H, W, C)`; height and width are static.
         target: features of the real image, the same shape. No gradient flows to them.
-        window: side n of the search window N(p), pixels; odd. 1 is the L1 distance.
+        window: side n of the search window N(p), pixels; odd, at most 15. 1 is the L1 distance.
         reduction: over pixels: `mean`, or `sum` (Eq. 15); over the batch always the mean.
     Returns: float32 scalar.
     Raises: ValueError: an even window, an unknown reduction, or shapes that differ.
     Deviation: Eq. 15 sums over pixels; the release takes the mean, as our presets do.
     """
-    if window < 1 or window % 2 == 0:
-        raise ValueError(f"window must be odd and at least 1, got {window}")
+    if not 1 <= window <= MAX_WINDOW or window % 2 == 0:
+        raise ValueError(f"window must be odd, from 1 to {MAX_WINDOW}, got {window}")
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction {reduction!r} is not known; allowed: {', '.join(REDUCTIONS)}")
+    generated, target = tf.convert_to_tensor(generated), tf.convert_to_tensor(target)
     if generated.shape.rank != 4 or not generated.shape.is_compatible_with(target.shape):
         raise ValueError(f"features must be two (B, H, W, C) of one shape, got {generated.shape} and {target.shape}")
     generated = tf.cast(generated, tf.float32)
@@ -87,34 +93,43 @@ def _nearest_distances(generated: tf.Tensor, target: tf.Tensor, window: int) -> 
 
     The gradient keeps only which shift was best: `sign(generated(p) − target(q*))`.
     """
-    height, width = generated.shape[1], generated.shape[2]
-    reach = window // 2
-    padding = [[0, 0], [reach, reach], [reach, reach], [0, 0]]
-
-    def shifted(values: tf.Tensor, shift: int) -> tf.Tensor:
-        dy, dx = divmod(shift, window)
-        return values[:, dy : dy + height, dx : dx + width]
 
     @tf.custom_gradient
-    def search(generated: tf.Tensor, target: tf.Tensor):
-        padded = tf.pad(target, padding)
-        outside = tf.pad(tf.zeros_like(target[..., 0]), padding[:3], constant_values=float("inf"))
-        best, chosen = None, None
-        for shift in range(window * window):
-            distance = tf.reduce_sum(tf.abs(generated - shifted(padded, shift)), axis=-1) + shifted(outside, shift)
-            if best is None or chosen is None:
-                best, chosen = distance, tf.zeros_like(distance, tf.uint8)
-            else:
-                chosen = tf.where(distance < best, tf.constant(shift, tf.uint8), chosen)
-                best = tf.minimum(best, distance)
+    def distances(generated: tf.Tensor, target: tf.Tensor):
+        best, chosen = _search(generated, target, window)
+        return best, lambda upstream: (_search_gradient(generated, target, chosen, upstream, window), None)
 
-        def gradient(upstream: tf.Tensor):
-            total = tf.zeros_like(generated)
-            for shift in range(window * window):
-                share = tf.where(chosen == shift, upstream, 0.0)[..., None]
-                total += share * tf.sign(generated - shifted(padded, shift))
-            return total, None
+    return distances(generated, target)
 
-        return best, gradient
 
-    return search(generated, target)
+@tf.function(jit_compile=COMPILED)
+def _search(generated: tf.Tensor, target: tf.Tensor, window: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The smallest distance, and the number of the shift that gave it: float32 and uint8 (B, H, W)."""
+    inside = tf.zeros_like(target[..., 0])
+    best, chosen = tf.fill(tf.shape(inside), float("inf")), tf.zeros_like(inside, CHOICE)
+    shifts = zip(_shifts(target, window), _shifts(inside, window, outside=float("inf")), strict=True)
+    for number, (moved, barrier) in enumerate(shifts):
+        distance = tf.reduce_sum(tf.abs(generated - moved), axis=-1) + barrier
+        chosen = tf.where(distance < best, tf.constant(number, CHOICE), chosen)
+        best = tf.minimum(best, distance)
+    return best, chosen
+
+
+@tf.function(jit_compile=COMPILED)
+def _search_gradient(
+    generated: tf.Tensor, target: tf.Tensor, chosen: tf.Tensor, upstream: tf.Tensor, window: int
+) -> tf.Tensor:
+    nearest = target
+    for number, moved in enumerate(_shifts(target, window)):
+        nearest = tf.where((chosen == number)[..., None], moved, nearest)
+    return upstream[..., None] * tf.sign(generated - nearest)
+
+
+def _shifts(values: tf.Tensor, window: int, outside: float = 0.0) -> Iterator[tf.Tensor]:
+    """`values` (B, H, W, …) moved by every shift of the window, row by row; `outside` comes in at the borders."""
+    height, width, reach = values.shape[1], values.shape[2], window // 2
+    padding = [[0, 0], [reach, reach], [reach, reach], *[[0, 0]] * (values.shape.rank - 3)]
+    padded = tf.pad(values, padding, constant_values=outside)
+    for dy in range(window):
+        for dx in range(window):
+            yield padded[:, dy : dy + height, dx : dx + width]

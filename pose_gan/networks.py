@@ -20,6 +20,7 @@ from pose_gan.layers import (
     SpatialTransformer,
     UniformTransform,
 )
+from pose_gan.upsampling import UpConv2D
 
 WARPED_SKIPS = 4  # the first ones of the appearance stream; deeper maps are too small to move
 DROPOUT_BLOCKS = 3
@@ -143,8 +144,7 @@ def _decode(skips: list[Tensor], filters: list[int], config: ModelConfig) -> Ten
     out = None
     for level, (skip, count) in enumerate(zip(skips[:-1], filters, strict=True)):
         out = layers.ReLU()(skip if out is None else layers.Concatenate()([out, skip]))
-        name = f"decoder_{level}"
-        out = layers.Conv2DTranspose(count, 4, strides=2, padding="same", use_bias=False, name=name)(out)
+        out = UpConv2D(count, name=f"decoder_{level}")(out)
         out = InstanceNormalization(config.norm, name=f"decoder_norm_{level}")(out)
         if level < DROPOUT_BLOCKS:
             out = layers.Dropout(0.5)(out)

@@ -26,6 +26,7 @@ CHOICES = {
     "pose_rep_type": c.POSE_REPRESENTATIONS,
     "norm": c.NORMALISATIONS,
     "nn_loss_reduction": c.REDUCTIONS,
+    "precision": c.PRECISIONS,
 }
 
 

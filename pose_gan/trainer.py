@@ -242,11 +242,11 @@ class Trainer:
         self.log.record(self.step, {**values, "seconds_per_iteration": pace})
 
     def _checkpoint(self) -> None:
-        models = {GENERATOR: self.gan.generator, DISCRIMINATOR: self.gan.discriminator}
+        generator, discriminator = self.gan.models()
         folder = save_checkpoint(
             self.checkpoints_dir,
             self.step,
-            models,
+            {GENERATOR: generator, DISCRIMINATOR: discriminator},
             self.gan.variables,
             {"position": self.position},
             self.config.train.keep_checkpoints,
