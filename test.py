@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from pose_gan import runtime
 from pose_gan.checkpoint import OPTIONS, read_options
 from pose_gan.config import DataConfig, RunConfig
 from pose_gan.data import open_pairs
@@ -155,6 +156,7 @@ def _run(checkpoint: str | None) -> tuple[Path | None, RunConfig | None]:
 
 def _load(args: argparse.Namespace) -> keras.Model:
     """The generator, with a seed for its dropout."""
+    runtime.configure()
     keras.utils.set_random_seed(args.seed)
     return load_generator(args.generator_checkpoint)
 

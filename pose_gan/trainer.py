@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_gan import drawing, metrics
+from pose_gan import drawing, metrics, runtime
 from pose_gan.checkpoint import (
     DISCRIMINATOR,
     GENERATOR,
@@ -89,6 +89,7 @@ class Trainer:
         self.data = open_pairs(config.data, "train", model.image_size, model.skeleton, model.use_bg)
         self.validation = self._open_validation()
         print("building the networks", flush=True)
+        runtime.configure()
         self.gan = GAN(config)
         self.step, self.position = config.train.first_step, 0
         if last is not None:
