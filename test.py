@@ -16,15 +16,23 @@ import keras
 
 from pose_gan import runtime
 from pose_gan.checkpoint import OPTIONS, read_options
-from pose_gan.config import DataConfig, RunConfig
+from pose_gan.config import DataConfig, ModelConfig, RunConfig
 from pose_gan.data import open_pairs
 from pose_gan.errors import InputError, run_program
 from pose_gan.evaluation import generate, score
 from pose_gan.metrics import METRICS, create_metrics
-from pose_gan.options import add_data_arguments, boolean, data_config, dataset_defaults, image_size, program_parser
+from pose_gan.networks import generator_config
+from pose_gan.options import (
+    add_config_arguments,
+    add_data_arguments,
+    boolean,
+    data_config,
+    dataset_defaults,
+    pick,
+    program_parser,
+)
 from pose_gan.report import write_grid, write_report
 from pose_gan.saving import load_generator
-from pose_gan.skeleton import COCO18, load_skeleton
 
 EXAMPLE = """
 python test.py --dataset market --generator_checkpoint runs/00000-market-mask --report output/report.html
@@ -40,16 +48,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         metavar="RUN_OR_FILE",
         help="folder of a training run (its newest checkpoint, with the run's data settings), or a model file",
     )
-    model.add_argument(
-        "--image_size", type=image_size, metavar="HxW", help="pixels (default: the generator's, or the data set's)"
-    )
-    model.add_argument(
-        "--skeleton", type=load_skeleton, metavar="FILE", help=f"joints (default: the run's, or {COCO18.name})"
-    )
     model.add_argument("--batch_size", type=_count, default=16, metavar="N", help="pairs a batch (default: 16)")
     model.add_argument(
         "--use_dropout_test", type=boolean, default=False, metavar="0|1", help="keep dropout on (default: 0)"
     )
+    add_config_arguments(parser, ModelConfig, "model (the generator's own; flags given here are compared with it)")
     add_data_arguments(parser)
     parser.add_argument_group("pairs").add_argument(
         "--images_for_test", type=_count, metavar="N", help="use the first N pairs (default: all in the pair file)"
@@ -96,15 +99,14 @@ def main(argv: list[str] | None = None) -> int | None:
     data_settings = data_config(args, run.data if run else None)
 
     generator = None if args.load_generated_images else _load(args)
-    size, use_bg = args.image_size, False
     if generator is not None:
-        inputs = {tensor.name: tensor.shape for tensor in generator.inputs}
-        size, use_bg = size or inputs["source_image"][1:3], "background" in inputs
-    elif run is not None:
-        size = size or run.model.image_size
-    size = size or dataset_defaults(data_settings.dataset, None).image_size
-    skeleton = args.skeleton or (run.model.skeleton if run else COCO18)
-    pairs = open_pairs(data_settings, "test", size, skeleton, use_bg, args.images_for_test)
+        model = generator_config(generator)
+        _compare(args, model)
+    else:
+        known = dataset_defaults(data_settings.dataset, getattr(args, "image_size", None))
+        model = pick(ModelConfig, args, run.model if run else ModelConfig(image_size=known.image_size))
+    use_bg = model.use_bg and generator is not None
+    pairs = open_pairs(data_settings, "test", model.image_size, model.skeleton, use_bg, args.images_for_test)
 
     if generator is not None:
         made = generate(
@@ -159,6 +161,18 @@ def _load(args: argparse.Namespace) -> keras.Model:
     runtime.configure()
     keras.utils.set_random_seed(args.seed)
     return load_generator(args.generator_checkpoint)
+
+
+def _compare(args: argparse.Namespace, model: ModelConfig) -> None:
+    """Raises InputError if a model flag that was given is not what the generator was built with."""
+    asked = pick(ModelConfig, args, model)
+    for name, value in vars(asked).items():
+        same = value == getattr(model, name) or name == "disc_type"
+        if not same and not (name == "width" and asked.channels(64) == model.channels(64)):
+            raise InputError(
+                f"--{name}: {args.generator_checkpoint} was built with {getattr(model, name)}, got {value}; "
+                "leave the flag out, or give another checkpoint"
+            )
 
 
 def _options(args: argparse.Namespace, data: DataConfig, run: RunConfig | None) -> dict[str, Any]:

@@ -60,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--repeats: got {flags.repeats}; give 1 or more")
     from benchmarks import machine  # TensorFlow loads here, not for --help
     from benchmarks.harness import Options
+    from pose_gan import runtime
+
+    runtime.configure()  # as the programs do
 
     options = Options(flags.quick, flags.repeats or (QUICK_REPEATS if flags.quick else REPEATS), not flags.no_memory)
     result: dict[str, Any] = {

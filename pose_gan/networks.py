@@ -99,6 +99,36 @@ def logits_model(discriminator: keras.Model) -> keras.Model:
     return keras.Model(discriminator.inputs, discriminator.get_layer("scores").input, name="discriminator_logits")
 
 
+def generator_config(generator: keras.Model) -> ModelConfig:
+    """The settings that `build_generator` made a generator from, read off its layers.
+
+    `disc_type` is not among them and has its default. Raises: ValueError: not such a model.
+    """
+    found = {kind: [layer for layer in generator.layers if isinstance(layer, kind)] for kind in _TELLING_LAYERS}
+    if not found[PoseMaps] or not found[InstanceNormalization]:
+        raise ValueError(f"{generator.name!r} is not a generator that build_generator made")
+    pose = found[PoseMaps][0]
+    skips = [name for kind, name in _SKIP_KINDS.items() if found[kind]]
+    moved = found[DeformableSkip][0] if found[DeformableSkip] else None
+    first = next(layer for layer in generator.layers if layer.name in ("appearance_0", "encoder_0"))
+    return ModelConfig(
+        image_size=pose.image_size,
+        warp_skip=skips[0] if skips else "none",
+        pose_rep_type=pose.representation,
+        use_input_pose=any(layer.name == "source_pose" for layer in found[PoseMaps]),
+        use_bg=any(tensor.name == "background" for tensor in generator.inputs),
+        norm=found[InstanceNormalization][0].mode,
+        width=first.filters / 64,
+        sigma=pose.sigma,
+        skeleton=pose.skeleton,
+        **({"warp_agg": moved.aggregation, "warp_interpolation": moved.interpolation} if moved else {}),
+    )
+
+
+_SKIP_KINDS = {PartGeometry: "mask", UniformTransform: "full", SpatialTransformer: "stn"}
+_TELLING_LAYERS = (PoseMaps, InstanceNormalization, DeformableSkip, *_SKIP_KINDS)
+
+
 def _inputs(config: ModelConfig) -> tuple[Tensor, Tensor, Tensor]:
     poses = [
         keras.Input((config.skeleton.num_joints, 2), name=name, dtype="float32")

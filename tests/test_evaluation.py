@@ -12,17 +12,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pose_gan.config import DataConfig, RunConfig
+from pose_gan.config import DataConfig, ModelConfig, RunConfig
 from pose_gan.data import open_pairs
 from pose_gan.drawing import to_uint8
 from pose_gan.errors import InputError
 from pose_gan.evaluation import generate, read_strip, score, strip_name
 from pose_gan.keypoints import write_annotations
 from pose_gan.metrics import METRICS, l1, mask_ssim, ssim
+from pose_gan.networks import build_generator
 from pose_gan.pairs import write_pairs
 from pose_gan.skeleton import COCO18
 
-SIZE = (32, 32)
+SIZE = (64, 64)
 NAMES = [f"{person:04d}_c1s1_{number}.png" for person in (1, 2) for number in range(3)]
 PAIRS = [(a, b) for a in NAMES for b in NAMES if a != b and a[:4] == b[:4]][:7]
 
@@ -45,7 +46,7 @@ def folder(tmp_path):
     (tmp_path / "images/test").mkdir(parents=True)
     for name in NAMES:
         iio.imwrite(tmp_path / "images/test" / name, rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8))
-    keypoints = rng.integers(0, 32, (len(NAMES), COCO18.num_joints, 2))
+    keypoints = rng.integers(0, 64, (len(NAMES), COCO18.num_joints, 2))
     write_annotations(tmp_path / "annotations/own-annotation-test.csv", NAMES, keypoints)
     write_pairs(tmp_path / "annotations/own-pairs-test.csv", pd.DataFrame(PAIRS, columns=["from", "to"]))
     return tmp_path
@@ -182,7 +183,7 @@ def test_scoring_names_bad_strips(data, tmp_path):
     path = output / strip_name(*PAIRS[3])
     picture = iio.imread(path)
     iio.imwrite(path, picture[:, :64])
-    with pytest.raises(InputError, match=rf"{path.name}: 32x64 pixels \(height x width\), expected 32x96"):
+    with pytest.raises(InputError, match=rf"{path.name}: 64x64 pixels \(height x width\), expected 64x192"):
         score(output, data)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match=path.name):
@@ -198,7 +199,7 @@ def test_scoring_names_bad_strips(data, tmp_path):
 
 def flags(folder, *more):
     own = ["--dataset", "own", "--images_dir", folder / "images", "--annotations_dir", folder / "annotations"]
-    return [str(value) for value in (*own, "--image_size", "32x32", "--generated_images_dir", folder / "out", *more)]
+    return [str(value) for value in (*own, "--image_size", "64x64", "--generated_images_dir", folder / "out", *more)]
 
 
 def test_program_scores_a_folder_of_strips(program, data, folder, capsys):
@@ -216,12 +217,12 @@ def test_program_scores_a_folder_of_strips(program, data, folder, capsys):
 
 def test_program_generates_from_a_run(program, folder, monkeypatch, capsys):
     """A run's folder gives the data settings and the generator; flags override."""
-    from pose_gan import saving
-
-    run = RunConfig(DataConfig("own", str(folder / "images"), str(folder / "annotations")))
+    model = ModelConfig(image_size=SIZE, width=0.125, norm="release")
+    run = RunConfig(DataConfig("own", str(folder / "images"), str(folder / "annotations")), model)
     (folder / "run").mkdir()
     (folder / "run/options.json").write_text(json.dumps({"config": run.to_dict()}), encoding="utf-8")
-    monkeypatch.setattr(saving, "load_generator", lambda path: fake_generator())
+    generator = build_generator(model)
+    monkeypatch.setattr(program, "load_generator", lambda path: generator)
     out = ["--generator_checkpoint", str(folder / "run"), "--generated_images_dir", str(folder / "out")]
     program.main([*out, "--images_for_test", "2", "--metrics", "ssim,l1"])
     assert "2 images generated, 0 were there already" in capsys.readouterr().out
@@ -229,6 +230,9 @@ def test_program_generates_from_a_run(program, folder, monkeypatch, capsys):
     assert "5 images generated, 2 were there already" in capsys.readouterr().out
     values = json.loads((folder / "out/metrics.json").read_text(encoding="utf-8"))
     assert values["run"]["options"]["training: l1_penalty_weight"] == 100
+    program.main([*out, "--norm", "release", "--warp_skip", "mask", "--width", "0.12"])
+    with pytest.raises(InputError, match=r"--warp_skip: .*run was built with mask, got stn; leave the flag out"):
+        program.main([*out, "--warp_skip", "stn"])
     with pytest.raises(InputError, match="no such folder of images"):
         program.main([*out, "--images_dir", str(folder / "elsewhere")])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import keras
@@ -12,7 +13,7 @@ import tensorflow as tf
 from pose_gan import geometry
 from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
-from pose_gan.networks import build_discriminator, build_generator, logits_model
+from pose_gan.networks import build_discriminator, build_generator, generator_config, logits_model
 from pose_gan.skeleton import Part, Skeleton
 
 SIZE = (96, 64)
@@ -79,6 +80,17 @@ def test_every_variant_generates_judges_and_learns(values):
     for variable, gradient in zip(generator.trainable_variables, gradients, strict=True):
         assert gradient is not None, variable.path
         assert np.isfinite(gradient.numpy()).all(), variable.path
+
+
+@pytest.mark.parametrize("values", VARIANTS, ids=str)
+def test_a_generator_tells_its_settings(values):
+    told = generator_config(build_generator(config(**values)))
+    kept = {"disc_type": "call"}
+    if told.warp_skip in ("none", "stn"):  # nothing to merge or to choose
+        kept |= {"warp_agg": "max", "warp_interpolation": "bilinear"}
+    assert told == dataclasses.replace(config(**values), **kept)
+    with pytest.raises(ValueError, match="'discriminator' is not a generator"):
+        generator_config(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)], name="discriminator"))
 
 
 def test_size_and_width_follow_the_rule():
