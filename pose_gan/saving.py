@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from pose_gan import layers  # noqa: F401 - registers the layers that saved models are made of
+from pose_gan import networks  # noqa: F401 - registers all layers that saved models are made of
 from pose_gan.errors import InputError
 from pose_gan.files import atomic_path
 
