@@ -87,7 +87,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     output.add_argument("--report", metavar="FILE.html", help="write a page with scores and example pairs")
     output.add_argument("--grid", metavar="FILE.png", help="write a picture of example pairs")
-    output.add_argument("--seed", type=int, default=0, metavar="N", help="of example pairs and dropout (default: 0)")
+    output.add_argument("--seed", type=_seed, default=0, metavar="N", help="of example pairs and dropout (default: 0)")
     return parser.parse_args(argv)
 
 
@@ -130,8 +130,15 @@ def main(argv: list[str] | None = None) -> int | None:
 
 def _count(text: str) -> int:
     """Type of flags that take a number above 0."""
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    """Type of the flag that takes a seed."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {2**32 - 1}, got {text!r}")
     return int(text)
 
 

@@ -45,13 +45,15 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int | None:
     args = parser().parse_args(argv)
     resume = args.resume is not None
-    run = args.output_dir if args.resume in (None, "auto") else args.resume
+    run: str | Path | None = args.output_dir if args.resume in (None, "auto") else args.resume
     if args.resume == "auto" and run is None:
         raise InputError("--resume auto needs --output_dir, the folder of the run")
-    if resume and (args.resume != "auto" or (Path(run) / checkpoint.OPTIONS).exists()):
+    if resume and args.resume != "auto" and args.output_dir and Path(args.output_dir) != Path(args.resume):
+        raise InputError(f"--output_dir {args.output_dir}: a resumed run stays in its folder, {args.resume}")
+    if run and resume and (args.resume != "auto" or (Path(run) / checkpoint.OPTIONS).exists()):
         saved = checkpoint.read_options(run)
         settings = options.resumed_config(args, RunConfig.from_dict(saved["config"], f"{run}/{checkpoint.OPTIONS}"))
-        checkpoints_dir = Path(args.checkpoints_dir or saved["checkpoints_dir"])
+        checkpoints_dir = Path(args.checkpoints_dir or checkpoint.checkpoints_of_run(run))
     else:
         settings = options.run_config(args)
         name = f"{settings.data.dataset}-{args.preset or settings.model.warp_skip}"

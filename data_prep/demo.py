@@ -20,7 +20,7 @@ from tqdm import tqdm
 from data_prep.people.dataset import PersonTask, draw_images, save_images
 from pose_gan.drawing import draw_skeleton, grid, write_image
 from pose_gan.errors import InputError
-from pose_gan.files import atomic_path
+from pose_gan.files import atomic_path, make_folder
 from pose_gan.keypoints import has_required_joints, write_annotations
 
 SPLITS = ("train", "test")
@@ -78,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--preview: got {flags.preview!r}; give a name that ends in .png")
     if not flags.overwrite:
         _refuse_used([images_dir / split for split in SPLITS])
+    make_folder(annotations_dir)
     with _mapper(workers) as each:
         for split in SPLITS:
             folder, csv = images_dir / split, annotations_dir / f"demo-annotation-{split}.csv"

@@ -51,7 +51,11 @@ def save_checkpoint(
     """
     folder = Path(folder)
     target = folder / f"step-{step:08d}"
-    if not target.is_dir():
+    for unfinished in folder.glob(".step-*"):  # left by a kill
+        shutil.rmtree(unfinished)
+    if latest_checkpoint(folder) != target:
+        if target.is_dir():  # of a later part of the run, which was given up for an older checkpoint
+            shutil.rmtree(target)
         with atomic_path(target) as temporary:
             temporary.mkdir()
             arrays = {
@@ -81,6 +85,8 @@ def restore_checkpoint(
     checkpoint = Path(checkpoint)
     try:
         state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+        if not isinstance(state, dict) or not all(type(state.get(key)) is int for key in ("step", "position")):
+            raise ValueError(f"{STATE} has no whole numbers step and position")
         with np.load(checkpoint / VARIABLES, allow_pickle=False) as arrays:
             expected = {f"{group}/{i}": v for group, items in variables.items() for i, v in enumerate(items)}
             if set(expected) != set(arrays.files):
@@ -93,7 +99,9 @@ def restore_checkpoint(
                 if values.shape != tuple(variable.shape):
                     raise InputError(f"{checkpoint}: {key} has shape {values.shape}, expected {tuple(variable.shape)}")
                 variable.assign(values)
-    except (OSError, KeyError, json.JSONDecodeError, zipfile.BadZipFile) as error:
+    except InputError:
+        raise
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{checkpoint}: a damaged checkpoint ({error}); delete it and name an older one in LAST"
         ) from None
@@ -101,13 +109,18 @@ def restore_checkpoint(
 
 
 def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
-    """The newest checkpoint in a run's folder of checkpoints; None if there is none yet."""
+    """The newest checkpoint in a run's folder of checkpoints; None if there is none yet.
+
+    Without `LAST` (a kill came between the first checkpoint and its name) it is the one with the highest step.
+    """
     folder = Path(folder)
     try:
         name = (folder / LAST).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    if not (folder / name).is_dir():
+    except (FileNotFoundError, NotADirectoryError):
+        return max(folder.glob("step-*"), default=None)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{folder / LAST}: cannot be read: {error}; write the name of a checkpoint in it") from None
+    if not name or not (folder / name).is_dir():
         raise InputError(
             f"{folder / LAST} names {name!r}, which is not there; write the name of another checkpoint in it"
         )
@@ -116,19 +129,21 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
 
 def checkpoints_of_run(run: str | os.PathLike[str]) -> Path:
     """The folder of checkpoints of a run, from its `options.json`. Raises InputError if `run` is not a run."""
-    options = read_options(run)
-    return Path(options.get("checkpoints_dir") or Path(run) / "checkpoints")
+    return Path(read_options(run).get("checkpoints_dir") or Path(run) / "checkpoints")
 
 
 def read_options(run: str | os.PathLike[str]) -> dict[str, Any]:
     """A run's `options.json`: `config`, `checkpoints_dir`, versions. Raises InputError if it cannot be read."""
     path = Path(run) / OPTIONS
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        options = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{run}: not the folder of a training run (it has no {OPTIONS})") from None
-    except json.JSONDecodeError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: damaged: {error}") from None
+    if not isinstance(options, dict) or "config" not in options:
+        raise InputError(f"{path}: damaged: it has no 'config'")
+    return options
 
 
 def latest_generator(run: str | os.PathLike[str]) -> Path:

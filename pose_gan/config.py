@@ -209,6 +209,10 @@ class TrainConfig:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
         if self.seed < 0 or self.keep_checkpoints < 0 or self.start_epoch < 0:
             raise InputError("seed, keep_checkpoints and start_epoch must not be negative")
+        if self.seed >= 2**32:
+            raise InputError(f"seed must be below 2**32, got {self.seed}")
+        if not (0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1):
+            raise InputError(f"beta_1 and beta_2 must be 0 or more and below 1, got {self.beta_1}, {self.beta_2}")
         if self.start_epoch >= self.number_of_epochs:
             raise InputError(f"start_epoch {self.start_epoch} leaves nothing of {self.number_of_epochs} epochs")
 

@@ -243,7 +243,7 @@ def _check_present(data: DataConfig, images_dir: Path, annotations_path: Path, p
         make = f"make it with: python -m data_prep pairs {_flags(data)}"
         if data.pairs_dir is not None:
             make += f" --output_dir {data.pairs_dir}"
-        raise InputError(f"{pairs_path}: no such pair list; {demo or make}")
+        raise InputError(f"{pairs_path}: no such pair list; {make}")
 
 
 def _check_pairs(data: PairData, pairs_path: Path) -> None:

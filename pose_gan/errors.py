@@ -15,7 +15,10 @@ class InputError(ValueError):
 
 
 def run_program(main: Callable[[], int | None]) -> None:
-    """Runs a program's `main` and exits: 0 done, 2 bad input (`error: …` on stderr), 130 interrupted."""
+    """Runs a program's `main` and exits: 0 done, 2 bad input, 1 the disk failed, 130 interrupted.
+
+    The last three print one line on stderr (`error: …`).
+    """
     try:
         sys.exit(main() or 0)
     except InputError as error:
@@ -27,3 +30,6 @@ def run_program(main: Callable[[], int | None]) -> None:
     except BrokenPipeError:  # the reader of our output (`| head`) went away
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # a full disk, a file system that went away
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -40,6 +40,16 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Makes a folder with its parents, where absent. Raises InputError: that fails, or no file can be made in it."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return Path(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written to: {error.strerror}; give another folder") from None
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes UTF-8 text with `\\n` line ends, atomically."""
     with atomic_path(path) as temporary:

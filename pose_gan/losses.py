@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from pose_gan.config import REDUCTIONS
 
 COMPILED = platform.system() != "Darwin"  # by XLA: the search is twice as fast; not in TensorFlow for macOS
-CHOICE = tf.uint8  # holds the number of a shift
 MAX_WINDOW = 15
+BAND = 8  # rows
 
 
 def generator_adversarial_loss(fake_logits: tf.Tensor) -> tf.Tensor:
@@ -43,9 +43,8 @@ def nearest_neighbour_loss(
 ) -> tf.Tensor:
     """The nearest-neighbour loss: each place of the image is compared with its best match nearby.
 
-    `Σ_p min_{q ∈ N(p)} ‖g(x̂)(p) − g(x_b)(q)‖₁` (paper, Eq. 7–15). Shifts are taken one after the
-    other with a running minimum, so that no n² copies are held. Places outside of the image are
-    never chosen.
+    `Σ_p min_{q ∈ N(p)} ‖g(x̂)(p) − g(x_b)(q)‖₁` (paper, Eq. 7–15), with a running minimum over
+    shifts: memory does not grow with n². Places outside of the image are never chosen.
 
     Args:
         generated: features of the generated image, `(B, H, W, C)`; height and width are static.
@@ -96,40 +95,55 @@ def _nearest_distances(generated: tf.Tensor, target: tf.Tensor, window: int) -> 
 
     @tf.custom_gradient
     def distances(generated: tf.Tensor, target: tf.Tensor):
+        generated, target = tf.stop_gradient(generated), tf.stop_gradient(target)
         best, chosen = _search(generated, target, window)
-        return best, lambda upstream: (_search_gradient(generated, target, chosen, upstream, window), None)
+        return best, lambda upstream: (upstream[..., None] * _signs(generated, target, chosen, window), None)
 
     return distances(generated, target)
 
 
-@tf.function(jit_compile=COMPILED)
 def _search(generated: tf.Tensor, target: tf.Tensor, window: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The smallest distance, and the number of the shift that gave it: float32 and uint8 (B, H, W)."""
-    inside = tf.zeros_like(target[..., 0])
-    best, chosen = tf.fill(tf.shape(inside), float("inf")), tf.zeros_like(inside, CHOICE)
-    shifts = zip(_shifts(target, window), _shifts(inside, window, outside=float("inf")), strict=True)
-    for number, (moved, barrier) in enumerate(shifts):
-        distance = tf.reduce_sum(tf.abs(generated - moved), axis=-1) + barrier
-        chosen = tf.where(distance < best, tf.constant(number, CHOICE), chosen)
+    """The smallest distance, and the number of the shift that gave it, row by row: float32 and int32 (B, H, W).
+
+    Bands of rows are searched one by one: what a band needs stays in the processor's cache.
+    """
+    padded = _pad(target, window)
+    barrier = _pad(tf.zeros_like(target[..., :1]), window, float("inf"))[..., 0]
+    found = []
+    for top in range(0, generated.shape[1], BAND):
+        rows = generated[:, top : top + BAND]
+        around = slice(top, top + rows.shape[1] + window - 1)
+        found.append(_search_band(rows, padded[:, around], barrier[:, around], window))
+    best, chosen = zip(*found, strict=True)
+    return tf.concat(best, axis=1), tf.concat(chosen, axis=1)
+
+
+@tf.function(jit_compile=COMPILED)
+def _search_band(
+    generated: tf.Tensor, padded: tf.Tensor, barrier: tf.Tensor, window: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    height, width = generated.shape[1:3]
+    best = tf.fill(tf.shape(generated)[:3], float("inf"))
+    chosen = tf.zeros_like(best, tf.int32)
+    for number in range(window * window):
+        dy, dx = divmod(number, window)
+        moved, outside = (values[:, dy : dy + height, dx : dx + width] for values in (padded, barrier))
+        distance = tf.reduce_sum(tf.abs(generated - moved), axis=-1) + outside
+        chosen = tf.where(distance < best, number, chosen)
         best = tf.minimum(best, distance)
     return best, chosen
 
 
-@tf.function(jit_compile=COMPILED)
-def _search_gradient(
-    generated: tf.Tensor, target: tf.Tensor, chosen: tf.Tensor, upstream: tf.Tensor, window: int
-) -> tf.Tensor:
-    nearest = target
-    for number, moved in enumerate(_shifts(target, window)):
-        nearest = tf.where((chosen == number)[..., None], moved, nearest)
-    return upstream[..., None] * tf.sign(generated - nearest)
+def _signs(generated: tf.Tensor, target: tf.Tensor, chosen: tf.Tensor, window: int) -> tf.Tensor:
+    """The sign of `generated(p) − target(q*)`, where `chosen` says which place of the window q* is."""
+    height, width, channels = target.shape[1:]
+    dy, dx = chosen // window - window // 2, chosen % window - window // 2
+    places = (tf.range(height)[:, None] + dy) * width + tf.range(width) + dx  # q* is inside of the image
+    nearest = tf.gather(tf.reshape(target, [-1, height * width, channels]), places, batch_dims=1)
+    return tf.sign(generated - nearest)
 
 
-def _shifts(values: tf.Tensor, window: int, outside: float = 0.0) -> Iterator[tf.Tensor]:
-    """`values` (B, H, W, …) moved by every shift of the window, row by row; `outside` comes in at the borders."""
-    height, width, reach = values.shape[1], values.shape[2], window // 2
-    padding = [[0, 0], [reach, reach], [reach, reach], *[[0, 0]] * (values.shape.rank - 3)]
-    padded = tf.pad(values, padding, constant_values=outside)
-    for dy in range(window):
-        for dx in range(window):
-            yield padded[:, dy : dy + height, dx : dx + width]
+def _pad(values: tf.Tensor, window: int, outside: float = 0.0) -> tf.Tensor:
+    """`values` (B, H, W, C) with a border of half a window."""
+    reach = window // 2
+    return tf.pad(values, [[0, 0], [reach, reach], [reach, reach], [0, 0]], constant_values=outside)

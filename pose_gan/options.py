@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pose_gan import config as c
 from pose_gan.config import DATASETS, DataConfig, Dataset, LossConfig, ModelConfig, RunConfig, TrainConfig
 from pose_gan.errors import InputError
-from pose_gan.skeleton import load_skeleton
+from pose_gan.skeleton import Skeleton, load_skeleton
 
 Config = TypeVar("Config")
 
@@ -43,6 +43,14 @@ def image_size(text: str) -> tuple[int, int]:
     if not match:
         raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH in pixels, such as 128x64, got {text!r}")
     return int(match[1]), int(match[2])
+
+
+def skeleton(path: str) -> Skeleton:
+    """Type of flags that take a skeleton file."""
+    try:
+        return load_skeleton(path)
+    except InputError as error:  # as a ValueError, argparse would drop its message
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def program_parser(description: str, example: str) -> argparse.ArgumentParser:
@@ -116,6 +124,9 @@ def run_config(args: argparse.Namespace) -> RunConfig:
 
 def resumed_config(args: argparse.Namespace, saved: RunConfig) -> RunConfig:
     """A saved run's settings with the flags given now. Raises InputError if they change what is trained."""
+    if getattr(args, "preset", None):
+        known = dataset_defaults(saved.data.dataset, saved.model.image_size)
+        args = argparse.Namespace(**{**c.preset(args.preset, known.nn_window), **vars(args)})
     changed = RunConfig(
         data_config(args, saved.data),
         pick(ModelConfig, args, saved.model),
@@ -159,7 +170,7 @@ def _flag_type(name: str, hint: Any) -> Any:
     if name == "image_size":
         return image_size
     if name == "skeleton":
-        return load_skeleton
+        return skeleton
     if typing.get_origin(hint) in (typing.Union, types.UnionType):  # X | None
         hint = next(arm for arm in typing.get_args(hint) if arm is not type(None))
     return boolean if hint is bool else hint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from pose_gan.drawing import write_image
 from pose_gan.errors import InputError
-from pose_gan.files import read_lines, write_text
+from pose_gan.files import make_folder, read_lines, write_text
 
 NOT_CURVES = ("step", "epoch")  # what counts up is no curve
 LOG, METRICS, SAMPLES, TENSORBOARD = "log.txt", "metrics.jsonl", "samples", "tensorboard"
@@ -29,8 +30,7 @@ class RunLog:
     """
 
     def __init__(self, folder: str | os.PathLike[str], first_step: int = 0) -> None:
-        self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = make_folder(folder)
         self._drop_records_after(first_step)
         self._board = tf.summary.create_file_writer(os.fspath(self.folder / TENSORBOARD))
 
@@ -66,14 +66,7 @@ class RunLog:
         path = self.folder / METRICS
         if not path.exists():
             return
-        kept = []
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-            except json.JSONDecodeError:  # the last line, cut by a kill
-                break
-        write_text(path, "".join(kept))
+        write_text(path, "".join(f"{line}\n" for line, values in _records(path) if values["step"] <= step))
 
 
 def read_history(path: str | os.PathLike[str]) -> dict[str, tuple[list[float], list[float]]]:
@@ -86,21 +79,27 @@ def read_history(path: str | os.PathLike[str]) -> dict[str, tuple[list[float], l
     Raises: InputError: names the line that is not a JSON object with a number `step`.
     """
     curves: dict[str, dict[float, float]] = {}
+    for _, values in _records(path):
+        split = values.get("split", "train")
+        for name, value in values.items():
+            if name not in NOT_CURVES and _is_number(value):
+                curves.setdefault(name if split == "train" else f"{split}: {name}", {})[values["step"]] = value
+    return {name: (sorted(curve), [curve[step] for step in sorted(curve)]) for name, curve in curves.items()}
+
+
+def _records(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines of a `metrics.jsonl`, as text and as values, but for a last line that was cut off."""
     lines = read_lines(path)
     for number, line in enumerate(lines, start=1):
         try:
             values = json.loads(line)
         except json.JSONDecodeError as error:
             if number == len(lines):
-                break
+                return
             raise InputError(f"{path}, line {number}: not JSON: {error}; delete the line") from None
         if not isinstance(values, dict) or not _is_number(values.get("step")):
             raise InputError(f"{path}, line {number}: expected a JSON object with a number 'step'; delete the line")
-        split = values.get("split", "train")
-        for name, value in values.items():
-            if name not in NOT_CURVES and _is_number(value):
-                curves.setdefault(name if split == "train" else f"{split}: {name}", {})[values["step"]] = value
-    return {name: (sorted(curve), [curve[step] for step in sorted(curve)]) for name, curve in curves.items()}
+        yield line, values
 
 
 def _is_number(value: Any) -> bool:

@@ -40,7 +40,8 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
     """Reads a model that `save_model` wrote. Raises InputError naming the file and what is wrong with it."""
     path = Path(path)
     if path.suffix not in MODEL_SUFFIXES:
-        raise InputError(f"{path}: a model file ends in {' or '.join(MODEL_SUFFIXES)}")
+        absent = "" if path.exists() else "no such file or folder; "
+        raise InputError(f"{path}: {absent}a model file ends in {' or '.join(MODEL_SUFFIXES)}")
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
     try:

@@ -163,7 +163,7 @@ def load_skeleton(path: str | Path) -> Skeleton:
         raise InputError(f"{path}: no such skeleton file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # syntax of JSON or TOML, not UTF-8
+    except (ValueError, RecursionError) as error:  # syntax of JSON or TOML, not UTF-8
         raise InputError(f"{path}: {error}") from None
     return Skeleton.from_dict(values, where=str(path))
 
@@ -201,11 +201,15 @@ def _check(skeleton: Skeleton) -> None:
             raise InputError(f"part {part.name!r}: a limb has two joints, got {list(part.joints)}")
         if part.kind != "whole" and (part.size <= 0 or not skeleton.scale_sides):
             raise InputError(f"part {part.name!r}: needs a size above 0 and the skeleton's scale_sides")
+        if part.kind == "square" and not part.joints:
+            raise InputError(f"part {part.name!r}: a square lies around one joint or more, got none")
         if part.kind == "whole" and len(part.joints) < 3:
             raise InputError(f"part {part.name!r}: an affine transform needs three joints or more")
     for stroke in skeleton.strokes:
         if stroke.kind not in ("line", "fill") or len(stroke.points) < 2 or len(stroke.colour) != 3:
             raise InputError("strokes: kind is line or fill, with two points or more and three colour values")
+        if not all(stroke.points) or not all(0 <= value <= 1 for value in stroke.colour):
+            raise InputError("strokes: each point is one joint or more, each colour value 0 to 1")
         if stroke.kind == "line" and len(stroke.points) != 2:
             raise InputError("strokes: a line has two points")
 

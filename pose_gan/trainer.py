@@ -29,7 +29,7 @@ from pose_gan.checkpoint import (
 from pose_gan.config import RunConfig
 from pose_gan.data import Batch, PairData, iterate, open_pairs, ordered_batches, training_batches
 from pose_gan.errors import InputError
-from pose_gan.files import atomic_path, write_json
+from pose_gan.files import atomic_path, make_folder, write_json
 from pose_gan.gan import GAN
 from pose_gan.run_log import RunLog
 from pose_gan.saving import load_generator, load_model
@@ -98,11 +98,13 @@ class Trainer:
         else:
             self._load_given_weights()
         self._first_step = self.step
-        self.log = RunLog(output_dir, self.step)
-        self._write_options()
         self._stop = threading.Event()
         self._losses = _RunningLosses()
         self._samples = self._sample_batch()
+        # only now, when all that was given is known to be good, something is made
+        make_folder(checkpoints_dir)
+        self.log = RunLog(output_dir, self.step)
+        self._write_options()
 
     def run(self) -> bool:
         """Trains to the end, or until Ctrl-C or SIGTERM. Returns whether the end was reached.

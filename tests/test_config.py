@@ -134,6 +134,11 @@ def test_other_bad_training_settings():
             dataclasses.replace(TrainConfig(), **{name: -1})
     with pytest.raises(InputError, match="start_epoch 90 leaves nothing of 90 epochs"):
         TrainConfig(start_epoch=90)
+    with pytest.raises(InputError, match=r"seed must be below 2\*\*32, got 4294967296"):
+        TrainConfig(seed=2**32)
+    for beta in (-0.1, 1.0, math.nan):
+        with pytest.raises(InputError, match="beta_1 and beta_2 must be 0 or more and below 1"):
+            TrainConfig(beta_1=beta)
 
 
 def test_steps():

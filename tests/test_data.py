@@ -231,6 +231,11 @@ def test_absent_demo(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"data/demo-dataset/train: no such folder .* python -m data_prep demo"):
         open_pairs(DataConfig("demo"), "train", (128, 64))
+    (tmp_path / "data/demo-dataset/train").mkdir(parents=True)
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/demo-annotation-train.csv").touch()
+    with pytest.raises(InputError, match=r"no such pair list; make it with: python -m data_prep pairs --dataset demo$"):
+        open_pairs(DataConfig("demo"), "train", (128, 64))
 
 
 def test_empty_pair_list(tiny_data):

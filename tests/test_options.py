@@ -84,3 +84,13 @@ def test_unknown_flags_and_values_end_with_usage(command, capsys):
         parse(command)
     assert error.value.code == 2
     assert "error:" in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_a_skeleton_file_is_said(tmp_path, capsys):
+    path = tmp_path / "bird.json"
+    for content, message in ((None, "no such skeleton file"), ("[]", "expected a table of keys"), ("[" * 10**5, "")):
+        if content is not None:
+            path.write_text(content)
+        with pytest.raises(SystemExit):
+            parse(f"--skeleton {path}")
+        assert f"error: argument --skeleton: {path}: {message}" in capsys.readouterr().err

@@ -126,6 +126,8 @@ def test_toml(tmp_path):
         ({"parts": []}, r"s\.json: part names must be unique and at least one"),
         ({"parts": 5}, r"s\.json: parts: expected a list, got 5"),
         ({"parts": ["body"]}, r"s\.json: parts\[0\]: expected a table of keys, got 'body'"),
+        ({"strokes": [{"kind": "line", "points": [[], ["mouth"]], "colour": [1, 0, 0]}]}, r"each point is one joint"),
+        ({"strokes": [{"kind": "line", "points": [["mouth"], ["tail"]], "colour": [9, 0, 0]}]}, r"colour value 0 to 1"),
         ({"strokes": [{"kind": "line", "points": [["mouth"]], "colour": [1, 0, 0]}]}, r"strokes: kind is line or fill"),
         (
             {"strokes": [{"kind": "line", "points": [["a"]], "colour": [1, 0]}]},

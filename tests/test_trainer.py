@@ -15,7 +15,7 @@ import pytest
 
 import train
 from pose_gan import load_generator
-from pose_gan.checkpoint import latest_checkpoint, latest_generator
+from pose_gan.checkpoint import latest_checkpoint, latest_generator, restore_checkpoint, save_checkpoint
 from pose_gan.errors import InputError
 from pose_gan.run_log import RunLog, read_history
 from pose_gan.trainer import new_run_dir
@@ -100,6 +100,56 @@ def test_a_run_is_never_overwritten(tiny_data, tmp_path, capsys):
         train.main(["--resume", run, "--warp_skip", "none"])
     with pytest.raises(InputError, match=r"--batch_size: a resumed run keeps the order of its data"):
         train.main(["--resume", run, "--batch_size", "3"])
+    with pytest.raises(InputError, match=r"--warp_skip: a resumed run keeps its model: it has mask, got none"):
+        train.main(["--resume", run, "--preset", "baseline"])
+    with pytest.raises(InputError, match=r"--output_dir other: a resumed run stays in its folder"):
+        train.main(["--resume", run, "--output_dir", "other"])
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"[]", b"{}", b"\xff\xfe"])
+def test_damaged_files_of_a_run_are_named(tmp_path, content):
+    for name in ("options.json", "variables.npz", "state.json"):
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=r"options\.json: damaged"):
+        train.main(["--resume", str(tmp_path)])
+    with pytest.raises(InputError, match=f"{tmp_path}: a damaged checkpoint"):
+        restore_checkpoint(tmp_path, {})
+    (tmp_path / "state.json").write_text('{"step": 1, "position": 2}')
+    with pytest.raises(InputError, match=f"{tmp_path}: a damaged checkpoint"):
+        restore_checkpoint(tmp_path, {})
+
+
+def test_a_kill_leaves_a_checkpoint_without_its_name(tmp_path):
+    assert latest_checkpoint(tmp_path) is None
+    first = save_checkpoint(tmp_path, 1, {}, {}, {"position": 2})
+    (tmp_path / "LAST").unlink()
+    (tmp_path / ".step-00000002.x").mkdir()
+    assert latest_checkpoint(tmp_path) == first
+    second = save_checkpoint(tmp_path, 2, {}, {}, {"position": 4})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["LAST", first.name, second.name]
+
+
+def test_steps_after_an_older_checkpoint_are_written_anew(tmp_path):
+    for step in (1, 2):
+        save_checkpoint(tmp_path, step, {}, {}, {"position": step})
+    (tmp_path / "LAST").write_text("step-00000001")
+    second = save_checkpoint(tmp_path, 2, {}, {}, {"position": 7})
+    assert restore_checkpoint(second, {}) == {"step": 2, "position": 7}
+    (tmp_path / "LAST").write_text("")
+    with pytest.raises(InputError, match="LAST names '', which is not there"):
+        latest_checkpoint(tmp_path)
+
+
+def test_nothing_is_made_before_all_is_known_to_be_good(tiny_data, tmp_path):
+    run, file = tmp_path / "run", tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(InputError, match="file/checkpoints: cannot be written to: Not a directory"):
+        train.main(flags(tiny_data, "--output_dir", str(file)))
+    image = tiny_data.images("test")[0]
+    image.write_bytes(image.read_bytes()[:-100])
+    with pytest.raises(InputError, match="damaged or changed while in use"):
+        train.main(flags(tiny_data, "--output_dir", str(run)))
+    assert not run.exists()
 
 
 def test_resume_needs_a_run(tmp_path):
@@ -164,6 +214,12 @@ def test_records_after_the_checkpoint_are_dropped_on_resume(tmp_path):
         file.write('{"step": 4, "l')  # a kill in the middle of a line
     RunLog(tmp_path, first_step=2).close()
     assert read_history(tmp_path / "metrics.jsonl") == {"l1": ([1, 2], [1.0, 2.0])}
+
+
+def test_a_broken_record_is_named_on_resume(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('[1]\n{"step": 1}\n')
+    with pytest.raises(InputError, match=r"metrics\.jsonl, line 1: expected a JSON object"):
+        RunLog(tmp_path)
 
 
 def test_run_folders_are_numbered(tmp_path):
