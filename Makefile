@@ -18,7 +18,7 @@ $(SET_UP): pyproject.toml constraints.txt
 # The README lists these as plain commands; tests/test_readme.py compares. Each goes on where it was.
 demo: $(SET_UP) annotations/demo-pairs-test.csv
 	$(BIN)/python train.py --dataset demo --preset full --vgg_weights random --width 0.25 --learning_rate 4e-4 \
-		--iterations_per_epoch 400 --number_of_epochs 6 --output_dir demo/run --resume auto
+		--iterations_per_epoch 400 --number_of_epochs 7 --output_dir demo/run --resume auto
 	$(BIN)/python test.py --generator_checkpoint demo/run --generated_images_dir demo/generated --overwrite 1 \
 		--report demo/report.html --grid demo/grid.png
 	@echo "Look at demo/report.html (in a browser) and demo/grid.png."

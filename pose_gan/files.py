@@ -36,6 +36,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary = folder / path.name
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:  # a full disk tells no name
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
     finally:
         shutil.rmtree(folder)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from pose_gan.keypoints import MISSING
@@ -80,20 +81,22 @@ def part_masks(keypoints: Any, image_size: tuple[int, int], skeleton: Skeleton =
     pose = _pose(keypoints, skeleton)
     height, width = image_size
     limbs = [part for part in skeleton.parts if part.kind == "limb"]
-    limb_masks: list[tf.Tensor] = []
+    limb_runs: list[tf.Tensor] = []
     if limbs:
         corners, present = _limb_corners(pose, limbs, skeleton, [part.mask_far for part in limbs])
-        limb_masks = tf.unstack(_fill_convex(corners, image_size, present), axis=1)
-    masks = []
+        limb_runs = tf.unstack(_convex_runs(corners, image_size, present), axis=1)
+    runs = []
     for part in skeleton.parts:
         if part.kind == "whole":
-            masks.append(tf.ones([tf.shape(pose.xy)[0], height, width], tf.bool))
+            runs.append(tf.tile([[[0, width]]], [tf.shape(pose.xy)[0], height, 1]))
         elif part.kind == "square":
-            masks.append(_square_mask(pose, part, skeleton, image_size))
+            runs.append(_square_runs(pose, part, skeleton, image_size))
         else:
-            masks.append(limb_masks.pop(0))
-    # not a cast: TensorFlow would move it behind later transpositions, which are slower on bool
-    return tf.where(tf.stack(masks, axis=1), 1.0, 0.0)
+            runs.append(limb_runs.pop(0))
+    # every mask is one run of pixels a row: look up the rows that are full up to its end and its start
+    start, end = tf.unstack(tf.stack(runs, axis=1), axis=-1)  # (B, P, H)
+    full_up_to = tf.constant(np.tri(width + 1, width, -1), tf.float32)
+    return tf.gather(full_up_to, end) - tf.gather(full_up_to, start)
 
 
 def part_transforms(source_keypoints: Any, target_keypoints: Any, skeleton: Skeleton = COCO18) -> tf.Tensor:
@@ -203,21 +206,21 @@ def _found_in_both(source: _Pose, target: _Pose, rows: list[int]) -> tf.Tensor:
     return tf.cast(tf.gather(source.found & target.found, rows, axis=1), tf.float64)
 
 
-def _square_mask(pose: _Pose, part: Part, skeleton: Skeleton, image_size: tuple[int, int]) -> tf.Tensor:
-    """The half-open square [c − r, c + r) around the found joints of `part`: bool (B, H, W)."""
+def _square_runs(pose: _Pose, part: Part, skeleton: Skeleton, image_size: tuple[int, int]) -> tf.Tensor:
+    """The half-open square [c − r, c + r) around the found joints of `part`, as `_convex_runs`: (B, H, 2)."""
+    height, width = image_size
     rows = skeleton.indices(part.joints)
     weights = tf.cast(tf.gather(pose.found, rows, axis=1), tf.float64)
     count = tf.reduce_sum(weights, axis=1)
     total = tf.reduce_sum(tf.gather(pose.xy, rows, axis=1) * weights[..., None], axis=1)
     present = (count > 0) & tf.math.is_finite(pose.scale)
     centre = tf.cast(tf.math.divide_no_nan(total, count[:, None]), tf.int32)
-    radius = tf.cast(tf.where(present, part.size * pose.scale, 0.0), tf.int32)  # 0: empty
-
-    def inside(size: int, c: tf.Tensor) -> tf.Tensor:
-        position = tf.range(size)[None]
-        return (position >= (c - radius)[:, None]) & (position < (c + radius)[:, None])
-
-    return inside(image_size[0], centre[:, 1])[:, :, None] & inside(image_size[1], centre[:, 0])[:, None, :]
+    radius = tf.cast(tf.where(present, part.size * pose.scale, 0.0), tf.int32)[:, None]  # 0: empty
+    low, high = tf.clip_by_value(centre - radius, 0, width), tf.clip_by_value(centre + radius, 0, width)
+    run = tf.stack([low[:, 0], high[:, 0]], axis=-1)[:, None]  # (B, 1, 2)
+    row = tf.range(height)
+    inside = (row >= centre[:, 1:] - radius) & (row < centre[:, 1:] + radius)  # (B, H)
+    return tf.where(inside[..., None], run, 0)
 
 
 def _limb_corners(
@@ -308,16 +311,14 @@ def _crossings(corners: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
     return tf.cast(tf.where(crosses, limit, 0.0), tf.int32)
 
 
-def _fill_convex(corners: tf.Tensor, image_size: tuple[int, int], present: tf.Tensor) -> tf.Tensor:
-    """Filled convex polygons, empty where not `present` (B, P): bool (B, P, H, W). See `_crossings`.
+def _convex_runs(corners: tf.Tensor, image_size: tuple[int, int], present: tf.Tensor) -> tf.Tensor:
+    """Convex polygons, which meet a row in one run [start, end): int32 (B, P, H, 2). See `_crossings`.
 
-    A row meets a convex polygon in one run of pixels, between its two crossings.
+    The run lies between the two crossings; it is empty where there are none, or not `present` (B, P).
     """
     limits = tf.where(present[:, :, None, None], _crossings(corners, image_size), 0)
     end = tf.reduce_max(limits, axis=2)
-    start = tf.reduce_sum(limits, axis=2) - end  # all others are 0
-    column = tf.range(image_size[1])
-    return (column >= start[..., None]) & (column < end[..., None])
+    return tf.stack([tf.reduce_sum(limits, axis=2) - end, end], axis=-1)  # all other limits are 0
 
 
 def _fill_polygon(corners: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:

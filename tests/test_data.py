@@ -284,12 +284,12 @@ def test_damaged_header(tiny_data):
 
 def test_wrong_size(tiny_data):
     Image.new("RGB", (64, 32)).save(tiny_data.images()[8])
-    message = r"0003_c1_3\.jpg: 32x64 pixels \(height x width\), the networks take 64x32; resize"
+    message = r"0003_c1_3\.jpg: 32x64 pixels \(height x width\), the networks take 96x64; resize"
     with pytest.raises(InputError, match=message):
         open_tiny(tiny_data)
 
 
-@pytest.mark.parametrize(("y", "x"), [(64, 5), (5, 32)])
+@pytest.mark.parametrize(("y", "x"), [(96, 5), (5, 64)])
 def test_keypoint_outside(tiny_data, y, x):
     annotations = read_annotations(tiny_data.annotations())
     pose = annotations.keypoints[3].copy()
@@ -299,7 +299,7 @@ def test_keypoint_outside(tiny_data, y, x):
     tiny_data.annotations().write_text("\n".join(lines) + "\n")
     message = (
         rf"tiny-annotation-train\.csv, row 5 \(0002_c1_1\.jpg\): joint Rsho at y={y}, x={x} "
-        r"is outside the image of 64x32"
+        r"is outside the image of 96x64"
     )
     with pytest.raises(InputError, match=message):
         open_tiny(tiny_data)

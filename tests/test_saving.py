@@ -48,7 +48,7 @@ def test_plain_keras_loads_it_after_importing_the_package(tmp_path):
 
 
 def test_what_is_not_a_generator_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"model\.txt: a model file ends in \.h5 or \.keras"):
+    with pytest.raises(InputError, match=r"model\.txt: no such file or folder; a model file ends in \.h5 or \.keras"):
         pose_gan.load_generator(tmp_path / "model.txt")
     with pytest.raises(InputError, match=r"none\.h5: no such model file"):
         pose_gan.load_generator(tmp_path / "none.h5")
