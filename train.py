@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int | None:
     run: str | Path | None = args.output_dir if args.resume in (None, "auto") else args.resume
     if args.resume == "auto" and run is None:
         raise InputError("--resume auto needs --output_dir, the folder of the run")
-    if resume and args.resume != "auto" and args.output_dir and Path(args.output_dir) != Path(args.resume):
+    if args.resume and args.resume != "auto" and args.output_dir and Path(args.output_dir) != Path(args.resume):
         raise InputError(f"--output_dir {args.output_dir}: a resumed run stays in its folder, {args.resume}")
     if run and resume and (args.resume != "auto" or (Path(run) / checkpoint.OPTIONS).exists()):
         saved = checkpoint.read_options(run)
