@@ -129,11 +129,11 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
 
 def checkpoints_of_run(run: str | os.PathLike[str]) -> Path:
     """The folder of checkpoints of a run, from its `options.json`. Raises InputError if `run` is not a run."""
-    return Path(read_options(run).get("checkpoints_dir") or Path(run) / "checkpoints")
+    return Path(run) / read_options(run).get("checkpoints_dir", "checkpoints")  # relative to the run, or absolute
 
 
 def read_options(run: str | os.PathLike[str]) -> dict[str, Any]:
-    """A run's `options.json`: `config`, `checkpoints_dir`, versions. Raises InputError if it cannot be read."""
+    """A run's `options.json`: `config`, `checkpoints_dir` (from the run's folder), versions. Raises InputError if it cannot be read."""
     path = Path(run) / OPTIONS
     try:
         options = json.loads(path.read_text(encoding="utf-8"))

@@ -270,7 +270,7 @@ class Trainer:
             path,
             {
                 "config": self.config.to_dict(),
-                "checkpoints_dir": os.fspath(self.checkpoints_dir),
+                "checkpoints_dir": os.path.relpath(self.checkpoints_dir, self.output_dir),
                 "command": ["python", *sys.argv],
                 "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
                 "versions": versions(),

@@ -85,6 +85,8 @@ def test_checkpoints_dir_may_be_the_output_dir(tiny_data, tmp_path):
     run = str(tmp_path / "full")
     train.main(flags(tiny_data, "--number_of_epochs", "1", "--output_dir", run, "--checkpoints_dir", run))
     assert load_generator(run)
+    Path(run).rename(tmp_path / "moved")  # checkpoints are found from the run's folder, wherever it is
+    assert load_generator(tmp_path / "moved")
 
 
 def test_a_run_is_never_overwritten(tiny_data, tmp_path, capsys):
