@@ -133,7 +133,10 @@ def checkpoints_of_run(run: str | os.PathLike[str]) -> Path:
 
 
 def read_options(run: str | os.PathLike[str]) -> dict[str, Any]:
-    """A run's `options.json`: `config`, `checkpoints_dir` (from the run's folder), versions. Raises InputError if it cannot be read."""
+    """A run's `options.json`: `config`, `checkpoints_dir` (from the run's folder), versions.
+
+    Raises: InputError: it is absent, or cannot be read.
+    """
     path = Path(run) / OPTIONS
     try:
         options = json.loads(path.read_text(encoding="utf-8"))
