@@ -1,0 +1,45 @@
+"""Pose estimators: an image in, 18 keypoints with scores out.
+
+`load_estimator` chooses by what the file is. Frozen graphs, SavedModels and Keras models that give
+OpenPose's maps go through `openpose`; the package's own small network through `heatmap`;
+MediaPipe's `.task` files through `landmarker`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pose_gan.errors import InputError
+from pose_gan.estimators.base import Estimator, EstimatorConfig, Poses
+
+__all__ = ["Estimator", "EstimatorConfig", "Poses", "load_estimator"]
+
+DEMO = "demo"  # the network that comes with the package
+
+
+def load_estimator(path: str | os.PathLike[str], config: EstimatorConfig | None = None) -> Estimator:
+    """Opens a pose estimator.
+
+    Args:
+        path: `demo` (the package's own network; it knows the people of the demo data only), a
+            MediaPipe Pose Landmarker bundle (`.task`), or a network that gives OpenPose's 19 heat
+            maps and 38 part affinity maps: a frozen TensorFlow graph (`.pb`), a SavedModel (folder)
+            or a Keras model (`.keras`, `.h5`; also the release's `pose_estimator.h5`).
+        config: how to run it; None: the defaults.
+    Raises: InputError: no such file, or not one of these.
+    """
+    config = config or EstimatorConfig()
+    if os.fspath(path) == DEMO:
+        from pose_gan.estimators.heatmap import demo_estimator
+
+        return demo_estimator()
+    if not Path(path).exists():
+        raise InputError(f"pose_estimator: {path}: no such file; give a network's file, or {DEMO!r} for the demo's own")
+    if Path(path).suffix == ".task":
+        from pose_gan.estimators.landmarker import LandmarkerEstimator
+
+        return LandmarkerEstimator(path)
+    from pose_gan.estimators.openpose import OpenPoseEstimator
+
+    return OpenPoseEstimator(path, config)

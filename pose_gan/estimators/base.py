@@ -1,0 +1,73 @@
+"""What every pose estimator is: images in, keypoints and scores out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pose_gan.skeleton import Skeleton
+
+COLOUR_ORDERS = ("auto", "rgb", "bgr")
+INPUT_RANGES = ("auto", "0..255", "0..1", "-0.5..0.5", "-1..1")
+
+
+@dataclass(frozen=True)
+class Poses:
+    """The main person of each image.
+
+    Attributes:
+        keypoints: int32 `(B, joints, 2)`, (y, x) in pixels, −1 where missing; all −1: nobody was found.
+        scores: float32 `(B, joints)`, 0 (missing) to 1 (sure).
+    """
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+
+
+class Estimator(Protocol):
+    """A pose estimator. `pose_gan.estimators.load_estimator` makes one from a file.
+
+    Attributes:
+        name: what it is, for messages and logs: `frozen graph mobilenet.pb`.
+        skeleton: the joints of its answers.
+        preferred_batch: images a call that use this machine well.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def skeleton(self) -> Skeleton: ...
+
+    @property
+    def preferred_batch(self) -> int: ...
+
+    def __call__(self, images: np.ndarray) -> Poses:
+        """Finds the main person in each image.
+
+        Args:
+            images: uint8 `(B, H, W, 3)`, RGB; any size.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class EstimatorConfig:
+    """How a pose estimator is run; `auto` is worked out from the file.
+
+    Attributes:
+        estimator_input: name of the input tensor of a frozen graph; None: the only placeholder, or a common name.
+        estimator_output: name of the output tensor (or two, separated by a comma) of a frozen graph or SavedModel;
+            None: a common name.
+        colour_order: order of the channels that the network takes: auto, rgb or bgr.
+        input_range: range of the pixels that the network takes: auto, 0..255, 0..1, -0.5..0.5 or -1..1.
+        scales: sizes that the image is looked at in, as multiples of 368 pixels of height, separated by commas.
+    """
+
+    estimator_input: str | None = None
+    estimator_output: str | None = None
+    colour_order: str = "auto"
+    input_range: str = "auto"
+    scales: str = "0.5,1,1.5,2"
