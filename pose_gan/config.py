@@ -106,7 +106,7 @@ class LossConfig:
         nn_loss_reduction: over pixels: `mean` (as in the authors' code) or `sum` (Eq. 15).
         tv_penalty_weight: weight of the total variation of the generated image.
         lstruct_penalty_weight: weight of the pose-structure loss; needs `pose_estimator`.
-        pose_estimator: path of a Keras model from image to heat maps, for the structure loss.
+        pose_estimator: a network from image to heat maps (.pb, .keras, .h5 or a SavedModel), for the structure loss.
         vgg_weights: `imagenet`, `random` (seeded) or the path of a VGG-19 weights file.
     """
 
@@ -129,7 +129,7 @@ class LossConfig:
             if not 0 <= weight < math.inf:
                 raise InputError(f"{name}_penalty_weight must be 0 or more, got {weight}")
         if self.lstruct_penalty_weight and not self.pose_estimator:
-            raise InputError("lstruct_penalty_weight above 0 needs pose_estimator, the path of a Keras model")
+            raise InputError("lstruct_penalty_weight above 0 needs pose_estimator, the file of a network to heat maps")
 
     @property
     def content_layers(self) -> tuple[str, ...]:

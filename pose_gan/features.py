@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from pose_gan.errors import InputError
+from pose_gan.estimators.networks import open_network
 from pose_gan.skeleton import COCO18, Skeleton
 
 VGG_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -91,27 +92,18 @@ def load_pose_maps(path: str, skeleton: Skeleton = COCO18) -> Callable[[tf.Tenso
     """A pose estimator as a function from images to heat maps, for the structure loss.
 
     Args:
-        path: a Keras model file from BGR images in [-0.5, 0.5] to maps; of several outputs the last
-            is taken, and of its channels the first `joints` (OpenPose: 19 heat maps, the last of
-            them the background).
+        path: a network that gives heat maps; see `pose_gan.estimators.networks.open_network`. Of its
+            maps the first `joints` are taken.
         skeleton: gives the number of joints.
     Returns: images `(B, H, W, 3)` in [-1, 1], RGB → heat maps `(B, h, w, joints)`.
-    Raises: InputError: a file that is not a Keras model, or too few maps.
+    Raises: InputError: no such network, or too few maps.
     """
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise InputError(f"pose_estimator: {path}: not a Keras model that loads ({error})") from None
-    model.trainable = False
-    maps = model.outputs[-1]
-    if maps.shape[-1] < skeleton.num_joints:
-        raise InputError(
-            f"pose_estimator: {path} gives {maps.shape[-1]} maps; the skeleton has {skeleton.num_joints} joints"
-        )
+    network = open_network(path)
+    count = network(tf.zeros((1, 64, 64, 3))).shape[-1]
+    if count < skeleton.num_joints:
+        raise InputError(f"pose_estimator: {path} gives {count} maps; the skeleton has {skeleton.num_joints} joints")
 
     def pose_maps(images: tf.Tensor) -> tf.Tensor:
-        out = model(images[..., ::-1] / 2.0, training=False)
-        out = out[-1] if isinstance(out, (list, tuple)) else out
-        return tf.cast(out[..., : skeleton.num_joints], tf.float32)
+        return network((tf.cast(images, tf.float32) + 1.0) * 127.5)[..., : skeleton.num_joints]
 
     return pose_maps

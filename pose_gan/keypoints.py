@@ -112,9 +112,21 @@ def write_annotations(
         path: the file.
         names: N image names.
         keypoints: integers `(N, joints, 2)`, (y, x) in pixels, −1 where missing.
+
+    Raises: InputError: a name that the file cannot hold.
     """
+    for name in names:
+        if problem := name_problem(name):
+            raise InputError(f"{path}: {name!r}: {problem}")
     rows = [format_row(name, pose) for name, pose in zip(names, keypoints, strict=True)]
     write_text(path, "\n".join([HEADER, *rows]) + "\n")
+
+
+def name_problem(name: str) -> str | None:
+    """Why an image name cannot stand in an annotation file; None if it can."""
+    if name != name.strip() or not name or len(name.splitlines()) > 1:
+        return "an image name that is empty, has a line break, or begins or ends with a blank; rename the image"
+    return None
 
 
 def format_row(name: str, keypoints: np.ndarray) -> str:

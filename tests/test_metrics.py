@@ -9,7 +9,17 @@ from skimage.metrics import structural_similarity
 
 from pose_gan.errors import InputError
 from pose_gan.keypoints import read_annotations
-from pose_gan.metrics import METRICS, PROTOCOLS, ImageBatch, body_mask, create_metrics, l1, mask_ssim, ssim
+from pose_gan.metrics import (
+    METRICS,
+    PROTOCOLS,
+    ImageBatch,
+    MetricOptions,
+    body_mask,
+    create_metrics,
+    l1,
+    mask_ssim,
+    ssim,
+)
 from pose_gan.skeleton import COCO18
 
 
@@ -136,7 +146,7 @@ def test_bad_input():
     with pytest.raises(InputError, match="metric 'psnrr' is not known; allowed: ssim, mask_ssim"):
         create_metrics(["psnrr"])
     with pytest.raises(InputError, match="no images to score"):
-        METRICS["ssim"].create().result()
+        METRICS["ssim"].create(MetricOptions()).result()
 
 
 def test_table_accumulates_batches():

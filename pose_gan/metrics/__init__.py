@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pose_gan.errors import InputError
-from pose_gan.metrics.base import ImageBatch, Metric, MetricSpec, PerImage, Result
+from pose_gan.metrics.base import ImageBatch, Metric, MetricOptions, MetricSpec, PerImage, Result
 from pose_gan.metrics.body_mask import body_mask
 from pose_gan.metrics.l1 import l1
 from pose_gan.metrics.ssim import PROTOCOLS, mask_ssim, ssim
@@ -21,6 +21,7 @@ __all__ = [
     "PROTOCOLS",
     "ImageBatch",
     "Metric",
+    "MetricOptions",
     "MetricSpec",
     "PerImage",
     "Result",
@@ -46,7 +47,7 @@ def _ssim_spec(protocol: str, masked: bool) -> MetricSpec:
         title=("mask-" if masked else "") + "SSIM" + ("" if protocol == "release" else f" ({protocol})"),
         higher_is_better=True,
         settings=settings,
-        create=lambda: PerImage(score),
+        create=lambda options: PerImage(score),
     )
 
 
@@ -57,18 +58,18 @@ _SPECS = (
         title="L1",
         higher_is_better=False,
         settings={"scale": "pixels in [-1, 1]"},
-        create=lambda: PerImage(lambda batch: l1(batch.generated, batch.reference)),
+        create=lambda options: PerImage(lambda batch: l1(batch.generated, batch.reference)),
     ),
 )
 
 METRICS: dict[str, MetricSpec] = {spec.name: spec for spec in _SPECS}
 
 
-def create_metrics(names: Iterable[str]) -> dict[str, Metric]:
+def create_metrics(names: Iterable[str], options: MetricOptions = MetricOptions()) -> dict[str, Metric]:  # noqa: B008
     """A fresh metric a name. Raises InputError for a name that is not in `METRICS`."""
     metrics: dict[str, Metric] = {}
     for name in names:
         if name not in METRICS:
             raise InputError(f"metric {name!r} is not known; allowed: {', '.join(METRICS)}")
-        metrics[name] = METRICS[name].create()
+        metrics[name] = METRICS[name].create(options)
     return metrics

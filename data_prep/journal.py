@@ -1,0 +1,94 @@
+"""What a stopped run had done already: one JSON line an image, on disk before the next batch begins."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pose_gan.errors import InputError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The outcome for one image: its keypoints `[[y, x], …]`, or why there are none."""
+
+    name: str
+    keypoints: list[list[int]] | None = None
+    error: str | None = None
+
+
+class Journal:
+    """A file that grows by whole lines and survives a kill at any moment.
+
+    Args:
+        path: the file; it is made where absent.
+        settings: what the entries depend on; plain JSON values.
+        fresh: forget what is there.
+    Raises: InputError: the file was begun with other settings, or cannot be written.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any], fresh: bool = False) -> None:
+        self.path = path
+        self.entries: dict[str, Entry] = {}
+        if fresh:
+            path.unlink(missing_ok=True)
+        whole = self._read(settings)
+        try:
+            self._file = open(path, "ab")  # noqa: SIM115 - closed by __exit__
+            self._file.truncate(whole)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+        if not whole:
+            self._write([settings])
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Puts entries on disk; when it returns, a power cut loses none of them."""
+        entries = list(entries)
+        self._write([asdict(entry) for entry in entries])
+        self.entries.update((entry.name, entry) for entry in entries)
+
+    def delete(self) -> None:
+        """Removes the file: its work is done."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def _write(self, values: list[dict[str, Any]]) -> None:
+        self._file.write("".join(json.dumps(value) + "\n" for value in values).encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _read(self, settings: dict[str, Any]) -> int:
+        """Reads the whole lines. Returns: their bytes; a line without its end was cut by the kill."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read: {error.strerror}") from None
+        content = content[: content.rfind(b"\n") + 1]
+        try:
+            values = [json.loads(line) for line in content.splitlines()]
+            entries = [Entry(**value) for value in values[1:]]
+        except (ValueError, TypeError):
+            raise InputError(f"{self.path}: damaged; delete it, or begin anew with --overwrite") from None
+        if values and values[0] != settings:
+            differing = [key for key in settings if values[0].get(key) != settings[key]]
+            raise InputError(
+                f"{self.path}: this run was begun with other settings ({', '.join(differing)}); finish it with those, "
+                "or begin anew with --overwrite"
+            )
+        self.entries = {entry.name: entry for entry in entries}
+        return len(content)

@@ -1,0 +1,86 @@
+"""Batches of image files of one size, read ahead in threads."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pose_gan.errors import InputError
+from pose_gan.images import image_size, read_image
+
+LARGEST_BATCH = 16_000_000  # pixels
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some images of one size.
+
+    Attributes:
+        names: N file names.
+        images: uint8 `(N, H, W, 3)`, RGB; None where N is 0.
+        errors: file name → what is wrong with it, of images that cannot be used.
+    """
+
+    names: list[str]
+    images: np.ndarray | None
+    errors: dict[str, str]
+
+
+def read_batches(folder: Path, names: Sequence[str], size: int, done: set[str]) -> Iterator[Batch]:
+    """All images, `size` at a time; images of one size go together, in their order.
+
+    Which images make a batch depends on the folder alone: batches that lie wholly in `done` are left
+    out, others come whole.
+
+    Args:
+        folder: of the images.
+        names: of the files.
+        size: images a batch; large images come fewer at a time.
+        done: names of images that are not needed.
+    """
+    with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as threads:
+        sizes = threads.map(lambda name: _size(folder / name), names)
+        batches = [batch for batch in _plan(names, list(sizes), size) if not done.issuperset(batch)]
+        reading: deque[list[tuple[str, Future[np.ndarray]]]] = deque()
+        for batch in batches:
+            reading.append([(name, threads.submit(read_image, folder / name)) for name in batch])
+            if len(reading) > 1:
+                yield _gather(reading.popleft())
+        while reading:
+            yield _gather(reading.popleft())
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    try:
+        return image_size(path)
+    except InputError:  # the reading says what is wrong
+        return None
+
+
+def _plan(names: Sequence[str], sizes: list[tuple[int, int] | None], size: int) -> Iterator[list[str]]:
+    """Names by equal sizes of their images."""
+    waiting: dict[tuple[int, int] | None, list[str]] = {}
+    for name, shape in zip(names, sizes, strict=True):
+        batch = waiting.setdefault(shape, [])
+        batch.append(name)
+        limit = 1 if shape is None else min(size, max(1, LARGEST_BATCH // (shape[0] * shape[1])))
+        if len(batch) >= limit:
+            yield waiting.pop(shape)
+    yield from waiting.values()
+
+
+def _gather(reading: list[tuple[str, Future[np.ndarray]]]) -> Batch:
+    images: dict[str, np.ndarray] = {}
+    errors: dict[str, str] = {}
+    for name, future in reading:
+        try:
+            images[name] = future.result()
+        except InputError as error:
+            errors[name] = str(error)
+    return Batch(list(images), np.stack(list(images.values())) if images else None, errors)

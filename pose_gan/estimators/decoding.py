@@ -1,0 +1,174 @@
+"""OpenPose's maps → people.
+
+Peaks of the heat maps are candidates for joints; part affinity fields tell which two candidates one
+limb connects; limbs that share a candidate make a person. Numbers and order are those of the release.
+
+Source: Cao et al. 2017, "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from pose_gan.keypoints import MISSING
+from pose_gan.skeleton import COCO18
+
+NUM_JOINTS = COCO18.num_joints
+NUM_HEATMAPS = NUM_JOINTS + 1  # the last one is the background
+# The networks' own numbering: limb → its two joints, in the order in which people grow; the first
+# affinity channel of the limb (x; the next one is y). All but `_JOINING` may begin a person.
+LIMBS = np.array(
+    [
+        *[(1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13)],
+        *[(1, 0), (0, 14), (14, 16), (0, 15), (15, 17), (2, 16), (5, 17)],
+    ]
+)
+CHANNELS = np.array([12, 20, 14, 16, 22, 24, 0, 2, 4, 6, 8, 10, 28, 30, 34, 32, 36, 18, 26])
+NUM_AFFINITIES = 2 * len(LIMBS)
+_JOINING = (17, 18)
+
+SMOOTHING = 3.0  # pixels, standard deviation
+PEAK_THRESHOLD = 0.1
+AFFINITY_THRESHOLD = 0.05
+SAMPLES = 10  # places along a limb at which the affinity is looked up
+AGREEING = 0.8  # more than this share of them must lie above the threshold
+MIN_JOINTS = 4  # of a person
+MIN_MEAN_SCORE = 0.4  # of a person: score divided by number of joints
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Peaks of all heat maps, in the order of the joints, then of rows and columns.
+
+    Attributes:
+        joint: int `(P,)`, number of the heat map.
+        places: int `(P, 2)`, (y, x) in pixels.
+        scores: float `(P,)`, the map's value before smoothing.
+    """
+
+    joint: np.ndarray
+    places: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class Limbs:
+    """Connections of one kind of limb: numbers of candidates `(n,)` at both ends and their scores `(n,)`."""
+
+    start: np.ndarray
+    end: np.ndarray
+    scores: np.ndarray
+
+
+def smooth(heatmaps: np.ndarray) -> np.ndarray:
+    """Gaussian smoothing with a standard deviation of 3 pixels of maps `(…, H, W, C)`."""
+    sigma = (0.0,) * (heatmaps.ndim - 3) + (SMOOTHING, SMOOTHING, 0.0)
+    return gaussian_filter(heatmaps, sigma)
+
+
+def find_candidates(heatmaps: np.ndarray, smoothed: np.ndarray) -> Candidates:
+    """Places above 0.1 that none of their four neighbours exceeds.
+
+    Args:
+        heatmaps: float `(H, W, joints)`.
+        smoothed: the same after `smooth`; peaks are looked for in it.
+    """
+    peak = smoothed > PEAK_THRESHOLD
+    for axis in (0, 1):
+        before, after = (np.moveaxis(array, axis, 0) for array in (smoothed, peak))
+        after[1:] &= before[1:] >= before[:-1]
+        after[:-1] &= before[:-1] >= before[1:]
+    joint, y, x = np.nonzero(np.moveaxis(peak, -1, 0))
+    return Candidates(joint, np.stack([y, x], axis=1), heatmaps[y, x, joint])
+
+
+def connect(candidates: Candidates, affinities: np.ndarray, limb: int) -> Limbs:
+    """The connections of one kind of limb, best first, each candidate in one at most.
+
+    A connection's score is the mean affinity along it, less what it is longer than half of the
+    image's height; it needs a score above 0 and agreement in more than 80 % of ten places.
+    """
+    starts, ends = (np.flatnonzero(candidates.joint == joint) for joint in LIMBS[limb])
+    a, b = candidates.places[starts][:, None], candidates.places[ends][None, :]
+    vector = (b - a).astype(np.float64)  # (starts, ends, 2)
+    length = np.maximum(np.linalg.norm(vector, axis=-1), 1e-3)
+    share = np.linspace(0.0, 1.0, SAMPLES)[:, None]
+    y, x = np.moveaxis(np.rint(a[:, :, None] + vector[:, :, None] * share).astype(int), -1, 0)
+    along = (
+        affinities[y, x, CHANNELS[limb]] * vector[:, :, None, 1]
+        + affinities[y, x, CHANNELS[limb] + 1] * (vector[:, :, None, 0])
+    )
+    along = along / length[:, :, None]
+    score = along.mean(axis=-1) + np.minimum(0.5 * affinities.shape[0] / length - 1, 0)
+    good = ((along > AFFINITY_THRESHOLD).sum(axis=-1) > AGREEING * SAMPLES) & (score > 0)
+    i, j = np.nonzero(good)
+    order = np.argsort(-score[i, j], kind="stable")
+    kept, used_starts, used_ends = [], set(), set()
+    for row, column in zip(i[order].tolist(), j[order].tolist(), strict=True):
+        if row not in used_starts and column not in used_ends:
+            used_starts.add(row)
+            used_ends.add(column)
+            kept.append((row, column))
+    rows, columns = np.array(kept, int).reshape(-1, 2).T
+    return Limbs(starts[rows], ends[columns], score[rows, columns])
+
+
+@dataclass
+class _Person:
+    """A person while it grows: `members[joint]` is a candidate's number or −1."""
+
+    members: np.ndarray
+    score: float
+
+    @property
+    def size(self) -> int:
+        return int((self.members >= 0).sum())
+
+
+def find_people(heatmaps: np.ndarray, affinities: np.ndarray, smoothed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All people in an image, the best first.
+
+    Args:
+        heatmaps: float `(H, W, ≥ joints)`, at image size.
+        affinities: float `(H, W, 38)`, at image size.
+        smoothed: the heat maps after `smooth`.
+    Returns: keypoints int32 `(people, joints, 2)`, (y, x) in pixels, −1 where missing, and scores
+        float32 `(people, joints)`, 0 where missing.
+    Deviation: the release adds the affinities of its scales up instead of averaging them, which
+        weakens every threshold on them by four.
+    """
+    candidates = find_candidates(heatmaps[..., :NUM_JOINTS], smoothed[..., :NUM_JOINTS])
+    people = _assemble(candidates, [connect(candidates, affinities, limb) for limb in range(len(LIMBS))])
+    people = [p for p in people if p.size >= MIN_JOINTS and p.score / p.size >= MIN_MEAN_SCORE]
+    people.sort(key=lambda person: -person.score)
+    members = np.array([person.members for person in people], int).reshape(-1, NUM_JOINTS)
+    there = members >= 0
+    keypoints = np.full((*members.shape, 2), MISSING, np.int32)
+    scores = np.zeros(members.shape, np.float32)
+    keypoints[there] = candidates.places[members[there]]
+    scores[there] = np.clip(candidates.scores[members[there]], 0, 1)
+    return keypoints, scores
+
+
+def _assemble(candidates: Candidates, limbs: list[Limbs]) -> list[_Person]:
+    """Joins limbs that share a candidate into people."""
+    people: list[_Person] = []
+    for number, found in enumerate(limbs):
+        first, second = LIMBS[number]
+        for start, end, score in zip(found.start, found.end, found.scores, strict=True):
+            owners = [person for person in people if person.members[first] == start or person.members[second] == end]
+            if not owners and number not in _JOINING:
+                members = np.full(NUM_JOINTS, -1)
+                members[[first, second]] = start, end
+                people.append(_Person(members, candidates.scores[[start, end]].sum() + score))
+            elif len(owners) >= 2 and not np.any((owners[0].members >= 0) & (owners[1].members >= 0)):
+                owners[0].members = np.maximum(owners[0].members, owners[1].members)
+                owners[0].score += owners[1].score + score
+                people = [person for person in people if person is not owners[1]]
+            elif owners and owners[0].members[second] != end:
+                owners[0].members[second] = end
+                owners[0].score += candidates.scores[end] + score
+    return people

@@ -1,0 +1,201 @@
+"""Files of networks that give OpenPose's maps, opened as one kind of function.
+
+`open_network` tells by the file what it is: a frozen TensorFlow graph, a SavedModel, a Keras model, or
+the HDF5 file of the CMU network that the release calls `pose_estimator.h5`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import keras
+import tensorflow as tf
+
+from pose_gan.errors import InputError
+from pose_gan.estimators import cmu
+from pose_gan.estimators.base import EstimatorConfig
+from pose_gan.estimators.decoding import NUM_AFFINITIES, NUM_HEATMAPS
+
+# Names that published graphs use for the image, and for the maps (one tensor, or two)
+INPUTS = ("image", "input", "input_1", "inputs", "Placeholder", "x")
+OUTPUTS = (
+    ("Openpose/concat_stage7",),
+    ("Mconv7_stage6_L2/BiasAdd", "Mconv7_stage6_L1/BiasAdd"),
+    ("Openpose/MConv_Stage6_L2_5/BiasAdd", "Openpose/MConv_Stage6_L1_5/BiasAdd"),
+)
+_SCALING = {"0..255": (1.0, 0.0), "0..1": (1 / 255, 0.0), "-0.5..0.5": (1 / 255, -0.5), "-1..1": (1 / 127.5, -1.0)}
+
+Function = Callable[[tf.Tensor], list[tf.Tensor]]
+
+
+@dataclass(frozen=True)
+class MapNetwork:
+    """A frozen network from images to maps.
+
+    Attributes:
+        kind: what the file is, for messages.
+        function: prepared pixels `(B, H, W, 3)` → maps, one tensor or several.
+        colour_order: `rgb` or `bgr`, of the prepared pixels.
+        input_range: range of the prepared pixels.
+
+    Call arguments: images `(B, H, W, 3)`, RGB in [0, 255].
+    Returns: float32 `(B, h, w, channels)`: 19 heat maps, then, where the network gives them, 38 part
+        affinity maps.
+    """
+
+    kind: str
+    function: Function
+    colour_order: str
+    input_range: str
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        factor, offset = _SCALING[self.input_range]
+        pixels = tf.cast(images, tf.float32) * factor + offset
+        outputs = self.function(pixels[..., ::-1] if self.colour_order == "bgr" else pixels)
+        # Two outputs come in either order; there are fewer heat maps than affinities
+        outputs = sorted(outputs, key=lambda maps: maps.shape[-1])
+        return tf.cast(tf.concat(outputs, axis=-1), tf.float32)
+
+
+def open_network(path: str | os.PathLike[str], config: EstimatorConfig | None = None) -> MapNetwork:
+    """Opens a network's file.
+
+    Colours and range, where `config` leaves them to the file: a frozen graph and a SavedModel take RGB
+    in 0..255; a Keras model takes what the release's does, BGR in -0.5..0.5, or 0..255 if it scales
+    its input itself (its first layer is a Rescaling or Normalization).
+
+    Raises: InputError: a file of another kind, a tensor that is not in the graph, or other maps.
+    """
+    config = config or EstimatorConfig()
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"pose_estimator: {path}: no such file")
+    if path.is_dir() and (path / "saved_model.pb").is_file():
+        kind, function, order, pixels = "SavedModel", _saved_model(path, config), "rgb", "0..255"
+    elif path.suffix == ".pb":
+        kind, function, order, pixels = "frozen graph", _frozen_graph(path, config), "rgb", "0..255"
+    elif path.suffix in (".h5", ".hdf5") and _is_cmu(path):
+        kind, function, order, pixels = "CMU network", _keras_function(cmu.load(path)), "bgr", "-0.5..0.5"
+    elif path.suffix in (".h5", ".hdf5", ".keras"):
+        model = _keras_model(path)
+        first = model.layers[1] if len(model.layers) > 1 else None
+        scaled = isinstance(first, (keras.layers.Rescaling, keras.layers.Normalization))
+        kind, function, order, pixels = (
+            "Keras model",
+            _keras_function(model),
+            "bgr",
+            "0..255" if scaled else "-0.5..0.5",
+        )
+    else:
+        raise InputError(
+            f"pose_estimator: {path}: not a pose estimator; give a frozen graph (.pb), the folder of a SavedModel, "
+            "a Keras model (.keras, .h5) or a MediaPipe Pose Landmarker (.task)"
+        )
+    order = order if config.colour_order == "auto" else config.colour_order
+    pixels = pixels if config.input_range == "auto" else config.input_range
+    return MapNetwork(f"{kind} {path.name}", function, order, pixels)
+
+
+def check_maps(path: str | os.PathLike[str], count: int, wanted: int = NUM_HEATMAPS + NUM_AFFINITIES) -> None:
+    """Raises InputError unless a network's `count` channels are the `wanted` number."""
+    if count != wanted:
+        raise InputError(
+            f"pose_estimator: {path}: gives {count} maps; OpenPose's networks give {NUM_HEATMAPS} heat maps and "
+            f"{NUM_AFFINITIES} part affinity maps"
+        )
+
+
+def _frozen_graph(path: Path, config: EstimatorConfig) -> Function:
+    graph_def = tf.compat.v1.GraphDef()
+    try:
+        graph_def.ParseFromString(path.read_bytes())
+        wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph_def, name=""), [])
+    except Exception as error:  # protobuf's DecodeError, and whatever a hostile graph raises
+        raise InputError(f"pose_estimator: {path}: not a frozen TensorFlow graph ({error})") from None
+    names = {node.name for node in graph_def.node}
+    placeholders = [node.name for node in graph_def.node if node.op == "Placeholder"]
+    if config.estimator_input:
+        image = _tensors(path, "estimator_input", [config.estimator_input], names)
+    else:
+        known = [name for name in INPUTS if name in names] or (placeholders if len(placeholders) == 1 else [])
+        if not known:
+            raise InputError(_unnamed(path, "estimator_input", "placeholders", placeholders))
+        image = [f"{known[0]}:0"]
+    if config.estimator_output:
+        maps = _tensors(path, "estimator_output", config.estimator_output.split(","), names)
+    else:
+        sets = [group for group in OUTPUTS if all(name in names for name in group)]
+        if not sets:
+            raise InputError(_unnamed(path, "estimator_output", "last nodes", [n.name for n in graph_def.node][-5:]))
+        maps = [f"{name}:0" for name in sets[0]]
+    element = wrapped.graph.as_graph_element
+    pruned = wrapped.prune([element(name) for name in image], [element(name) for name in maps])
+    return lambda pixels: list(pruned(pixels))
+
+
+def _tensors(path: Path, flag: str, given: Iterable[str], names: set[str]) -> list[str]:
+    """Names of tensors, with the `:0` that they may lack."""
+    tensors = [name.strip() for name in given]
+    for name in tensors:
+        if name.partition(":")[0] not in names:
+            raise InputError(f"--{flag}: {path} has no tensor {name!r}")
+    return [name if ":" in name else f"{name}:0" for name in tensors]
+
+
+def _unnamed(path: Path, flag: str, what: str, names: list[str]) -> str:
+    return f"pose_estimator: {path}: no tensor has a common name; give it with --{flag} ({what}: {', '.join(names)})"
+
+
+def _saved_model(path: Path, config: EstimatorConfig) -> Function:
+    try:
+        loaded = tf.saved_model.load(os.fspath(path))
+        signature = loaded.signatures["serving_default"]  # pyright: ignore
+    except Exception as error:  # TensorFlow has no one class for it
+        raise InputError(f"pose_estimator: {path}: not a SavedModel with a serving signature ({error})") from None
+    _, arguments = signature.structured_input_signature
+    if len(arguments) != 1:
+        raise InputError(f"pose_estimator: {path}: takes {len(arguments)} inputs ({', '.join(arguments)}), not 1 image")
+    (argument,) = arguments
+    outputs = sorted(signature.structured_outputs)
+    if config.estimator_output:
+        outputs = [name.strip() for name in config.estimator_output.split(",")]
+        for name in outputs:
+            if name not in signature.structured_outputs:
+                raise InputError(f"--estimator_output: {path} has no output {name!r}; outputs: "
+                                 f"{', '.join(sorted(signature.structured_outputs))}")  # fmt: skip
+
+    def function(pixels: tf.Tensor) -> list[tf.Tensor]:
+        made = signature(**{argument: tf.cast(pixels, arguments[argument].dtype)})
+        return [made[name] for name in outputs]
+
+    function.owner = loaded  # keeps the variables alive
+    return function
+
+
+def _is_cmu(path: Path) -> bool:
+    try:
+        with h5py.File(path) as file:
+            return cmu.is_cmu(file)
+    except OSError as error:
+        raise InputError(f"pose_estimator: {path}: not an HDF5 file ({error})") from None
+
+
+def _keras_model(path: Path) -> keras.Model:
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras and h5py raise many kinds for a damaged file
+        raise InputError(f"pose_estimator: {path}: not a Keras model that loads ({error})") from None
+    model.trainable = False
+    return model
+
+
+def _keras_function(model: keras.Model) -> Function:
+    def function(pixels: tf.Tensor) -> list[tf.Tensor]:
+        out = model(pixels, training=False)
+        return list(out) if isinstance(out, (list, tuple)) else [out]
+
+    return function

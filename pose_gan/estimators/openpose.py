@@ -1,0 +1,95 @@
+"""Pose estimation with OpenPose's kind of network, as in the release: several scales, then decoding."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from pose_gan.errors import InputError
+from pose_gan.estimators.base import EstimatorConfig, Poses
+from pose_gan.estimators.decoding import NUM_AFFINITIES, NUM_HEATMAPS, NUM_JOINTS, find_people, smooth
+from pose_gan.estimators.networks import check_maps, open_network
+from pose_gan.keypoints import MISSING, found
+from pose_gan.skeleton import COCO18, Skeleton
+
+BOX = 368  # pixels of height, the size that these networks were trained at
+MULTIPLE = 16  # sides of the network's input; some graphs join maps of several strides
+
+
+class OpenPoseEstimator:
+    """The best person in each image, from 19 heat maps and 38 part affinity maps.
+
+    Args:
+        path: the network's file; see `pose_gan.estimators.networks.open_network`.
+        config: how to run it.
+    Raises: InputError: not such a network, or scales that are no numbers.
+    Deviation: the release rounds no input size; here its sides are multiples of 16, for graphs that
+        need it. Images that are higher than the largest scale (736 pixels) are shrunk to it first.
+    """
+
+    skeleton: Skeleton = COCO18
+    preferred_batch = 4
+
+    def __init__(self, path: str | os.PathLike[str], config: EstimatorConfig | None = None) -> None:
+        config = config or EstimatorConfig()
+        self._scales = _scales(config.scales)
+        self._network = open_network(path, config)
+        self.name = self._network.kind
+        maps = self._network(tf.zeros((1, 4 * MULTIPLE, 4 * MULTIPLE, 3)))
+        check_maps(path, maps.shape[-1])
+        self._averaged = tf.function(self._average, input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
+
+    def __call__(self, images: np.ndarray) -> Poses:
+        """See `pose_gan.estimators.Estimator`."""
+        return self.decode(self.maps(images), images.shape[1:3])
+
+    def maps(self, images: np.ndarray) -> np.ndarray:
+        """The network's maps at image size, averaged over the scales.
+
+        Args:
+            images: uint8 `(B, H, W, 3)`, RGB.
+        Returns: float32 `(B, h, w, 57)`; (h, w) is (H, W), or smaller for images above 736 pixels.
+        """
+        return self._averaged(tf.cast(images, tf.float32)).numpy()
+
+    def decode(self, maps: np.ndarray, image_size: tuple[int, int]) -> Poses:
+        """The best person in each image.
+
+        Args:
+            maps: from `maps`.
+            image_size: (height, width) of the images, in pixels.
+        """
+        heatmaps, affinities = maps[..., :NUM_JOINTS], maps[..., NUM_HEATMAPS:]
+        smoothed = smooth(heatmaps)
+        keypoints = np.full((len(maps), NUM_JOINTS, 2), MISSING, np.int32)
+        scores = np.zeros((len(maps), NUM_JOINTS), np.float32)
+        for number in range(len(maps)):
+            people, sure = find_people(heatmaps[number], affinities[number], smoothed[number])
+            if len(people):
+                keypoints[number], scores[number] = people[0], sure[0]
+        enlarged = (keypoints + 0.5) * (np.asarray(image_size) / maps.shape[1:3])
+        return Poses(np.where(found(keypoints)[..., None], enlarged.astype(np.int32), MISSING), scores)
+
+    def _average(self, images: tf.Tensor) -> tf.Tensor:
+        size = tf.cast(tf.shape(images)[1:3], tf.float32)
+        factor = tf.minimum(1.0, max(self._scales) * BOX / size[0])
+        size = tf.maximum(tf.cast(size * factor, tf.int32), 1)
+        total = tf.zeros((tf.shape(images)[0], size[0], size[1], NUM_HEATMAPS + NUM_AFFINITIES))
+        for scale in self._scales:
+            sides = tf.cast(size, tf.float32) * (scale * BOX / tf.cast(size[0], tf.float32) / MULTIPLE)
+            sides = tf.maximum(tf.cast(tf.round(sides), tf.int32), 1) * MULTIPLE
+            maps = self._network(tf.image.resize(images, sides, "bicubic", antialias=True))
+            total += tf.image.resize(maps, size)
+        return total / len(self._scales)
+
+
+def _scales(text: str) -> list[float]:
+    try:
+        scales = [float(part) for part in text.split(",")]
+    except ValueError:
+        scales = []
+    if not scales or not all(0 < scale <= 8 for scale in scales):
+        raise InputError(f"--scales: got {text!r}; give numbers above 0, up to 8, separated by commas: 0.5,1,1.5,2")
+    return scales

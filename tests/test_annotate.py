@@ -1,0 +1,263 @@
+"""`data_prep annotate`: nothing lost, nothing doubled, whatever happens and whatever the images are."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep import annotate as verb
+from data_prep.journal import Entry, Journal
+from data_prep.reading import read_batches
+from pose_gan.errors import InputError
+from pose_gan.estimators import Poses
+from pose_gan.images import read_image
+from pose_gan.keypoints import found, read_annotations
+from pose_gan.skeleton import COCO18
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Sums:
+    """Answers keypoints that follow from the pixels and, as a network's may, from the images beside them."""
+
+    name, skeleton, preferred_batch = "sums", COCO18, 3
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def __call__(self, images: np.ndarray) -> Poses:
+        self.seen += len(images)
+        number = images.reshape(len(images), -1).sum(axis=1, dtype=np.int64)
+        keypoints = (number[:, None, None] + number.sum() + np.arange(36).reshape(18, 2)) % 10
+        return Poses(keypoints.astype(np.int32), np.ones((len(images), 18), np.float32))
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Eleven images of two sizes."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "data" / "test").mkdir(parents=True)
+    for number in range(11):
+        size = (20, 10) if number % 3 else (16, 16)
+        image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+        image.save(tmp_path / "data" / "test" / f"{number:04d}_c1.png")
+    return tmp_path / "data" / "test"
+
+
+def run(folder: Path, monkeypatch, *flags: str, estimator: Sums | None = None) -> Path:
+    """The verb with the stand-in estimator. Returns: the CSV."""
+    monkeypatch.setattr(verb, "load_estimator", lambda path, config: estimator or Sums())
+    annotations = folder.parents[1] / "annotations"
+    data = ["--dataset", "mine", "--images_dir", str(folder.parent), "--annotations_dir", str(annotations)]
+    assert verb.main([*data, "--pose_estimator", "sums", *flags]) == 0
+    return annotations / "mine-annotation-test.csv"
+
+
+def test_every_image_gets_its_own_row(folder, monkeypatch, capsys):
+    csv = run(folder, monkeypatch, "--batch_size", "1")
+    annotations = read_annotations(csv)
+    assert sorted(annotations.names) == sorted(path.name for path in folder.iterdir())
+    for name, pose in zip(annotations.names, annotations.keypoints, strict=True):
+        np.testing.assert_array_equal(pose, Sums()(read_image(folder / name)[None]).keypoints[0])
+    assert [path.name for path in csv.parent.iterdir()] == [csv.name]
+    printed = capsys.readouterr().out
+    assert "11 images, 11 with a person, 11 valid" in printed
+    assert "nose 100%" in printed
+    assert "warning" not in printed
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the program handles it."""
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3])
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_killed_run_gives_the_same_file(folder, monkeypatch, calls, torn):
+    whole = run(folder, monkeypatch).read_bytes()
+    (folder.parents[1] / "annotations" / "mine-annotation-test.csv").unlink()
+
+    class Mortal(Sums):
+        def __call__(self, images):
+            if calls * 3 <= self.seen:
+                raise Killed
+            return super().__call__(images)
+
+    with pytest.raises(Killed):
+        run(folder, monkeypatch, estimator=Mortal())
+    journal = folder.parents[1] / "annotations" / "mine-annotation-test.csv.journal"
+    if torn:  # in the middle of a batch, and of a line
+        lines = journal.read_bytes().splitlines(keepends=True)
+        journal.write_bytes(b"".join(lines[:-1]) + lines[-1][:20])
+    second = Sums()
+    assert run(folder, monkeypatch, estimator=second).read_bytes() == whole
+    assert second.seen == 11 - calls * 3 + (3 if torn else 0)
+    assert not journal.exists()
+
+
+@pytest.mark.slow
+def test_kill_9_of_the_program(folder, tmp_path):
+    """The program itself, with the package's own network, killed at several moments."""
+    rng = np.random.default_rng(1)
+    for number in range(400):
+        Image.fromarray(rng.integers(0, 256, (128, 64, 3), dtype=np.uint8)).save(folder / f"1{number:03d}_c1.png")
+    command = [sys.executable, "-m", "data_prep", "annotate", "--dataset", "mine", "--pose_estimator", "demo"]
+    command += ["--images_dir", str(folder.parent), "--batch_size", "4", "--annotations_dir"]
+    subprocess.run([*command, str(tmp_path / "whole")], cwd=ROOT, check=True, capture_output=True)
+    journal = tmp_path / "parts" / "mine-annotation-test.csv.journal"
+    for size in (1, 20_000, 60_000):
+        process = subprocess.Popen(
+            [*command, str(tmp_path / "parts")], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and (not journal.exists() or journal.stat().st_size < size):
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert journal.stat().st_size >= size
+    subprocess.run([*command, str(tmp_path / "parts")], cwd=ROOT, check=True, capture_output=True)
+    name = "mine-annotation-test.csv"
+    assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_new_images_follow_the_ones_that_are_there(folder, monkeypatch):
+    csv = run(folder, monkeypatch)
+    before = csv.read_text()
+    Image.new("RGB", (10, 20)).save(folder / "0000_first.png")
+    Image.new("RGB", (10, 20)).save(folder / "0001_BG.jpg")  # a background
+    estimator = Sums()
+    csv = run(folder, monkeypatch, estimator=estimator)
+    assert estimator.seen == 1
+    assert csv.read_text().startswith(before)
+    assert read_annotations(csv).names[-1] == "0000_first.png"
+    assert run(folder, monkeypatch, "--overwrite").read_text() != before
+    assert read_annotations(csv).names.index("0000_first.png") < 3
+
+
+def test_a_run_is_not_continued_with_other_settings(folder, monkeypatch):
+    csv = folder.parents[1] / "annotations" / "mine-annotation-test.csv"
+    csv.parent.mkdir()
+    settings = {"pose_estimator": "another", "digest": "", "batch_size": 3}
+    with Journal(Path(f"{csv}.journal"), settings):
+        pass
+    with pytest.raises(
+        InputError, match=r"journal: this run was begun with other settings \(pose_estimator, colour_order, "
+    ):
+        run(folder, monkeypatch)
+    csv.with_name(f"{csv.name}.journal").write_text("{]\n")
+    with pytest.raises(InputError, match="journal: damaged; delete it, or begin anew with --overwrite"):
+        run(folder, monkeypatch)
+    assert run(folder, monkeypatch, "--overwrite") == csv
+
+
+def test_images_that_cannot_be_used_are_listed_and_the_rest_is_done(folder, monkeypatch, capsys):
+    (folder / "bad.jpg").write_bytes(b"no image")
+    image = (folder / "0001_c1.png").read_bytes()
+    (folder / "cut.png").write_bytes(image[: len(image) // 2])
+    (folder / " blank.png").write_bytes(image)
+    (folder / "a:b, c.png").write_bytes(image)
+    Image.new("L", (1, 1)).save(folder / "one.png")
+    Image.new("CMYK", (10, 20)).save(folder / "ink.jpg")
+    names = read_annotations(run(folder, monkeypatch)).names
+    assert {"a:b, c.png", "one.png", "ink.jpg"} < set(names)
+    assert len(names) == 14
+    printed = capsys.readouterr().out
+    assert "3 images could not be used" in printed
+    for name, reason in (
+        ("bad.jpg", "not an image"),
+        ("cut.png", "cannot be read"),
+        (" blank.png", "rename the image"),
+    ):
+        assert any(name in line and reason in line for line in printed.splitlines()), printed
+
+
+def test_it_says_when_nobody_is_found(folder, monkeypatch, capsys):
+    class Blind(Sums):
+        def __call__(self, images):
+            return Poses(np.full((len(images), 18, 2), -1, np.int32), np.zeros((len(images), 18), np.float32))
+
+    csv = run(folder, monkeypatch, estimator=Blind())
+    assert not found(read_annotations(csv).keypoints).any()
+    printed = capsys.readouterr().out
+    assert "warning: a person was found in 0 of 11 images" in printed
+    assert "--colour_order" in printed
+    assert "--input_range" in printed
+
+
+def test_pictures(folder, monkeypatch, tmp_path):
+    run(folder, monkeypatch, "--preview", str(tmp_path / "preview"))
+    pictures = sorted((tmp_path / "preview" / "test").iterdir())
+    assert len(pictures) == 11
+    for path in pictures:
+        assert read_image(path).shape == read_image(folder / path.stem).shape
+        assert np.any(read_image(path) != read_image(folder / path.stem))
+    assert read_image(tmp_path / "preview" / "test.png").shape[1] > 10 * 256
+
+
+def test_bad_flags(folder, monkeypatch, tmp_path):
+    with pytest.raises(InputError, match="--batch_size must be 1 or more, got 0"):
+        run(folder, monkeypatch, "--batch_size", "0")
+    with pytest.raises(InputError, match=r"train: no such folder of images"):
+        run(folder, monkeypatch, "--split", "train")
+    (folder.parent / "train").mkdir()
+    with pytest.raises(InputError, match=r"train: no images"):
+        run(folder, monkeypatch)
+    with pytest.raises(InputError, match="holds neither train/ nor test/"):
+        verb.main(["--dataset", "none", "--pose_estimator", "demo"])
+    monkeypatch.undo()
+    flags = [
+        "--dataset",
+        "mine",
+        "--images_dir",
+        str(folder.parent),
+        "--annotations_dir",
+        str(tmp_path),
+        "--split",
+        "test",
+    ]
+    with pytest.raises(InputError, match=r"nowhere\.h5: no such file"):
+        verb.main([*flags, "--pose_estimator", "nowhere.h5"])
+
+
+def test_csv_with_a_wrong_header_is_kept(folder, monkeypatch):
+    csv = folder.parents[1] / "annotations" / "mine-annotation-test.csv"
+    csv.parent.mkdir()
+    csv.write_text("name,y,x\n")
+    with pytest.raises(InputError, match="row 1: the header must be"):
+        run(folder, monkeypatch)
+    assert csv.read_text() == "name,y,x\n"
+
+
+def test_journal_keeps_whole_lines_only(tmp_path):
+    path = tmp_path / "j"
+    with Journal(path, {"a": 1}) as journal:
+        journal.add([Entry("x", [[1, 2]]), Entry("y", error="why")])
+    content = path.read_bytes()
+    for cut in range(len(content)):
+        path.write_bytes(content[:cut])
+        with Journal(path, {"a": 1}) as journal:
+            whole = content[:cut].count(b"\n")
+            assert len(journal.entries) == max(whole - 1, 0)
+            journal.add([Entry("z", [[3, 4]])])
+        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+        assert lines[0] == {"a": 1}
+        assert lines[-1]["name"] == "z"
+
+
+def test_batches_are_of_one_size_and_do_not_depend_on_what_is_done(folder):
+    names = sorted(path.name for path in folder.iterdir())
+    whole = [batch.names for batch in read_batches(folder, names, 3, set())]
+    assert sorted(name for batch in whole for name in batch) == names
+    assert max(map(len, whole)) == 3
+    for batch in read_batches(folder, names, 3, set()):
+        assert batch.images is not None
+        np.testing.assert_array_equal(batch.images, [read_image(folder / name) for name in batch.names])
+    done = {*whole[0], whole[1][0]}
+    assert [batch.names for batch in read_batches(folder, names, 3, done)] == whole[1:]
