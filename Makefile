@@ -25,6 +25,7 @@ demo: $(SET_UP) annotations/demo-pairs-test.csv
 
 annotations/demo-pairs-test.csv: | $(SET_UP)
 	$(BIN)/python -m data_prep demo --overwrite
+	$(BIN)/python -m data_prep annotate --dataset demo --pose_estimator demo --overwrite
 	$(BIN)/python -m data_prep pairs --dataset demo
 
 test: $(SET_UP)

@@ -19,6 +19,7 @@ BENCHMARKS = {
     "step": "a whole training iteration, and where its time goes",
     "inference": "images a second of the generator",
     "pipeline": "images a second of the input pipeline, against what training takes (after step)",
+    "annotation": "images a second of a pose network, and decoding's share (with --pose_estimator, --images_dir)",
     "growth": "cost against batch and image size",
 }
 REPEATS, QUICK_REPEATS = 15, 2
@@ -45,6 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", metavar="FILE", help="also write all numbers there (default: nowhere)")
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables (default: plain text)")
+    parser.add_argument("--pose_estimator", metavar="FILE", help="OpenPose network for annotation (default: none)")
+    parser.add_argument("--images_dir", metavar="DIR", help="photographs of one size for annotation (default: none)")
     parser.add_argument("--no_memory", action="store_true", help="leave out peak memory, a fresh process a form")
     return parser
 
@@ -64,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     runtime.configure()  # as the programs do
 
-    options = Options(flags.quick, flags.repeats or (QUICK_REPEATS if flags.quick else REPEATS), not flags.no_memory)
+    repeats = flags.repeats or (QUICK_REPEATS if flags.quick else REPEATS)
+    options = Options(flags.quick, repeats, not flags.no_memory, flags.pose_estimator, flags.images_dir)
     result: dict[str, Any] = {
         "options": {"quick": options.quick, "repeats": options.repeats, "memory": options.memory},
         "machine": machine.describe_machine(),

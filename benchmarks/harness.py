@@ -22,12 +22,16 @@ class Options:
         quick: small sizes: whether everything runs, not how fast.
         repeats: timed rounds of what takes milliseconds.
         memory: whether to measure peak memory, which takes a fresh process a form.
+        pose_estimator: file of an OpenPose network, for the benchmark `annotation`; None: left out.
+        images_dir: folder of photographs for it.
         step_seconds: filled by the benchmark `step`, for later ones: (image size, batch) → seconds an iteration.
     """
 
     quick: bool = False
     repeats: int = 15
     memory: bool = True
+    pose_estimator: str | None = None
+    images_dir: str | None = None
     step_seconds: dict[tuple[tuple[int, int], int], float] = field(default_factory=dict)
 
     @property

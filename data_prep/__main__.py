@@ -10,8 +10,17 @@ from pose_gan.errors import InputError, run_program
 
 # Verb → what it does. The verb `import-market` is `main(argv)` of the module data_prep.import_market.
 VERBS = {
-    "demo": "draw a data set of people in clothes: images and annotations",
+    "demo": "draw a data set of people in clothes, with exact keypoints",
+    "import-market": "the unpacked Market-1501 → images of train and test",
+    "import-deepfashion": "DeepFashion's In-shop images → images of train and test, by the release's or PATN's split",
+    "annotate": "find the keypoints of the person in each image, with a pose estimator",
+    "resize": "bring images and their keypoints to another size, by cropping or letterboxing",
+    "flip": "add mirrored images, with left and right joints exchanged",
+    "interpolate": "fill missing joints of a sequence from its other frames",
     "pairs": "list the pairs of images of one person, for training and for testing",
+    "check": "look for everything that training would stumble over",
+    "stats": "count images, persons, pairs and joints",
+    "train-estimator": "train the demo's pose estimator",
 }
 
 

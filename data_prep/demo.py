@@ -34,7 +34,9 @@ EPILOG = """examples:
 
 Each person wears the same clothes in all images; pose, view and camera change. The keypoints are
 exact; -1 where a joint is outside the image, behind an object or turned away. The same flags give
-the same files, with any number of --workers. Then: python -m data_prep pairs --dataset demo"""
+the same files, with any number of --workers. Then, as with photographs:
+  python -m data_prep annotate --dataset demo --pose_estimator demo
+or copy the exact keypoints to annotations/; and: python -m data_prep pairs --dataset demo"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -48,7 +50,6 @@ def build_parser() -> argparse.ArgumentParser:
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for flag, metavar, default, text in (
         ("--images_dir", "DIR", "data/demo-dataset", "gets the folders train/ and test/"),
-        ("--annotations_dir", "DIR", "annotations", "gets demo-annotation-{train,test}.csv"),
         ("--train_persons", "PERSONS", "150", f"persons in train/, up to {MAX_PERSONS} with those in test/"),
         ("--test_persons", "PERSONS", "20", "persons in test/, none of whom is in train/"),
         ("--images_per_person", "IMAGES", "8", "images of each person"),
@@ -57,6 +58,11 @@ def build_parser() -> argparse.ArgumentParser:
         ("--workers", "PROCESSES", str(cpus), "processes; default here: the number of CPUs"),
     ):
         parser.add_argument(flag, metavar=metavar, default=default, help=f"{text} (default: %(default)s)")
+    parser.add_argument(
+        "--annotations_dir",
+        metavar="DIR",
+        help="gets demo-annotation-{train,test}.csv with the exact keypoints (default: exact/ in --images_dir)",
+    )
     parser.add_argument("--preview", metavar="FILE.png", help="contact sheet of train persons (default: none)")
     parser.add_argument(
         "--overwrite", action="store_true", help="replace train/ and test/ of --images_dir (default: refuse to)"
@@ -73,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = build_parser().parse_args(argv)
     tasks = _tasks(flags)
     workers = _integer(flags.workers, "--workers", 1, 1024)
-    images_dir, annotations_dir = Path(flags.images_dir), Path(flags.annotations_dir)
+    images_dir = Path(flags.images_dir)
+    annotations_dir = Path(flags.annotations_dir) if flags.annotations_dir else images_dir / "exact"
     if flags.preview and Path(flags.preview).suffix != ".png":
         raise InputError(f"--preview: got {flags.preview!r}; give a name that ends in .png")
     if not flags.overwrite:

@@ -237,8 +237,11 @@ def _check_present(data: DataConfig, images_dir: Path, annotations_path: Path, p
     if not images_dir.is_dir():
         raise InputError(f"{images_dir}: no such folder of images; {demo or 'put them there, or set images_dir'}")
     if not annotations_path.exists():
-        make = "put the keypoints of your images there; annotations/README.md describes the file"
-        raise InputError(f"{annotations_path}: no such annotation file; {demo or make}")
+        estimator = "demo" if data.dataset == "demo" else "FILE"
+        raise InputError(
+            f"{annotations_path}: no such annotation file; make it with: python -m data_prep annotate "
+            f"{_flags(data)} --pose_estimator {estimator}, or put one there (annotations/README.md describes it)"
+        )
     if not pairs_path.exists():
         make = f"make it with: python -m data_prep pairs {_flags(data)}"
         if data.pairs_dir is not None:

@@ -210,7 +210,8 @@ def test_absent_images_folder(tiny_data):
 
 def test_absent_annotations(tiny_data):
     tiny_data.annotations().unlink()
-    message = r"tiny-annotation-train\.csv: no such annotation file; put the keypoints of your images there"
+    make = f"python -m data_prep annotate --dataset tiny --annotations_dir {tiny_data.root} --pose_estimator FILE"
+    message = rf"tiny-annotation-train\.csv: no such annotation file; make it with: {make}"
     with pytest.raises(InputError, match=message):
         open_tiny(tiny_data)
 
@@ -230,6 +231,8 @@ def test_absent_demo(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"data/demo-dataset/train: no such folder .* python -m data_prep demo"):
         open_pairs(DataConfig("demo"), "train", (128, 64))
     (tmp_path / "data/demo-dataset/train").mkdir(parents=True)
+    with pytest.raises(InputError, match="python -m data_prep annotate --dataset demo --pose_estimator demo"):
+        open_pairs(DataConfig("demo"), "train", (128, 64))
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations/demo-annotation-train.csv").touch()
     with pytest.raises(InputError, match=r"no such pair list; make it with: python -m data_prep pairs --dataset demo$"):

@@ -17,7 +17,6 @@ from pose_gan.pairs import make_pairs, person_of
 def flags(folder, **changes):
     values = {
         "images_dir": folder / "images",
-        "annotations_dir": folder / "annotations",
         "train_persons": 2,
         "test_persons": 1,
         "images_per_person": 3,
@@ -50,7 +49,7 @@ def test_layout_and_names_are_those_of_market(dataset):
 
 @pytest.mark.parametrize("split", demo.SPLITS)
 def test_annotations_belong_to_the_images(dataset, split):
-    annotations = read_annotations(dataset / f"annotations/demo-annotation-{split}.csv")
+    annotations = read_annotations(dataset / f"images/exact/demo-annotation-{split}.csv")
     assert list(annotations.names) == list_images(dataset / "images" / split)
     keypoints = annotations.keypoints
     seen = found(keypoints)
