@@ -18,7 +18,7 @@ from data_prep.reading import read_batches
 from pose_gan.drawing import draw_skeleton, grid, write_image
 from pose_gan.errors import InputError
 from pose_gan.estimators import DEMO, Estimator, EstimatorConfig, load_estimator
-from pose_gan.files import dataset_path, list_images, make_folder
+from pose_gan.files import dataset_path, is_background, list_images, make_folder
 from pose_gan.framing import Frame
 from pose_gan.images import read_image
 from pose_gan.keypoints import (
@@ -131,7 +131,7 @@ def annotate(
     old = Annotations((), np.zeros((0, estimator.skeleton.num_joints, 2), np.int32), str(path))
     if path.exists() and not overwrite:
         old = read_annotations(path, estimator.skeleton)
-    names = [name for name in list_images(folder) if not Path(name).stem.endswith("_BG") and name not in old.rows]
+    names = [name for name in list_images(folder) if not is_background(name) and name not in old.rows]
     size = batch_size or estimator.preferred_batch
     with Journal(Path(f"{path}.journal"), settings | {"batch_size": size}, overwrite) as journal:
         _find_keypoints(estimator, folder, names, size, journal)
@@ -187,8 +187,8 @@ def summary(annotated: Annotations, estimator: Estimator) -> str:
     if people < FEW * count or not count:
         lines.append(
             f"warning: a person was found in {people} of {count} images. The usual reasons: the network takes "
-            "another order of colours (--colour_order rgb or bgr) or range (--input_range 0..255, 0..1, -0.5..0.5 "
-            "or -1..1); the people are too small for it (OpenPose's networks want 200 pixels of height: try "
+            "another order of colours (--colour_order rgb or bgr) or range (--input_range bytes, unit, centred "
+            "or signed); the people are too small for it (OpenPose's networks want 200 pixels of height: try "
             "--scales, or a MediaPipe .task file); 'demo' knows the people of the demo only. Look at --preview"
         )
     return "\n".join(lines)

@@ -97,5 +97,5 @@ def _why_no_pairs(annotations: Annotations, skeleton: Skeleton) -> str:
         )
     return (
         f"{annotations.path}: no pairs: the {len(valid)} valid images show {len(valid)} persons, one image each; "
-        f"a person is the name up to its first '_' (the last one for names that start with 'fashion')"
+        f"a person is the name up to its first '_' (the last one for names that start with 'fashion' or 'fasion')"
     )

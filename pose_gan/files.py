@@ -91,6 +91,11 @@ def list_images(folder: str | os.PathLike[str]) -> list[str]:
         raise InputError(f"{folder}: no such folder of images") from None
 
 
+def is_background(name: str) -> bool:
+    """Whether an image is the background `<stem>_BG.jpg` that belongs to another one."""
+    return Path(name).stem.endswith("_BG")
+
+
 def dataset_path(folder: str | os.PathLike[str], dataset: str, tail: str) -> Path:
     """`folder/<dataset><tail>`, where `fashion` and the release's `fasion` are one name.
 

@@ -5,15 +5,28 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pose_gan.errors import InputError
 
+MAX_PIXELS = 80_000_000  # of an image that is read; decoded, it takes three bytes for each
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 to 8 swap height and width
+_UPRIGHT = {  # orientation → what turns the stored image upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_JPEG = (".jpg", ".jpeg")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
@@ -35,7 +48,10 @@ class Header:
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
-    """Reads an image's header, no pixels. Raises InputError: the file is absent or is no image."""
+    """Reads an image's header, no pixels.
+
+    Raises: InputError: the file is absent, is no image, or has more than `MAX_PIXELS`.
+    """
     with _opened(path) as image:
         orientation = _orientation(image)
         width, height = image.size
@@ -44,7 +60,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """(height, width) in pixels, from the header. Raises InputError: the file is absent or is no image."""
+    """(height, width) in pixels, from the header. Raises InputError as `read_header`."""
     return read_header(path).size
 
 
@@ -52,26 +68,56 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads an image as RGB, turned upright by its EXIF orientation.
 
     Grey becomes RGB, an alpha channel is dropped, CMYK and palettes are converted, of 16 bits the
-    upper 8 are kept.
+    upper 8 are kept, of an animation the first frame.
 
     Returns: uint8 `(height, width, 3)`, range [0, 255].
-    Raises: InputError: the file is absent, no image, truncated, or of floating-point pixels.
+    Raises: InputError: the file is absent, no image, truncated, of floating-point pixels, or has more
+        than `MAX_PIXELS`; then nothing is decoded.
     """
     with _opened(path) as image:
         if image.mode == "F":
             raise InputError(f"{path}: pixels are floating-point numbers; save it with 8 bits a channel")
-        upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
+        orientation = _orientation(image)
+        upright = image if orientation == 1 else image.transpose(_UPRIGHT[orientation])
         if upright.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip at 255
-            grey = (np.asarray(upright) >> 8).astype(np.uint8)
+            grey = (np.asarray(upright) >> 8).clip(0, 255).astype(np.uint8)
             return np.repeat(grey[:, :, None], 3, axis=2)
         return np.array(upright.convert("RGB"))
+
+
+def trainable_name(name: str) -> str:
+    """The name of an image after `save_image` wrote it anew in a format that training reads.
+
+    JPEG and PNG keep their names; others end in `.png`: `a.webp` → `a.png`.
+    """
+    path = Path(name)
+    return name if path.suffix.lower() in (*_JPEG, ".png") else f"{path.stem}.png"
+
+
+def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
+    """Writes uint8 `(H, W, 3)` for training: what compression takes away, a network cannot learn.
+
+    JPEG gets quality 95 with colours at full resolution; the suffix of `path` chooses the format.
+    """
+    picture = Image.fromarray(image)
+    if Path(path).suffix.lower() in _JPEG:
+        picture.save(path, quality=95, subsampling=0)
+    else:
+        picture.save(path)
 
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     """An open Pillow image; whatever goes wrong in the block becomes an InputError naming the file."""
     try:
-        with Image.open(path) as image:
+        with _pillow_limit.off():
+            opened = Image.open(path)
+        with opened as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(
+                    f"{path}: {image.height}x{image.width} pixels (height x width), {image.width * image.height:,} "
+                    f"in all; at most {MAX_PIXELS:,} are read: make the image smaller"
+                )
             yield image
     except InputError:
         raise
@@ -81,6 +127,32 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         raise InputError(f"{path}: not an image, or its header is damaged; replace it") from None
     except _BROKEN as error:
         raise InputError(f"{path}: cannot be read as an image: {error}") from None
+
+
+class _PillowLimit:
+    """Pillow's own limit on pixels, which warns; `off` while any thread opens a file, since ours follows."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._limit: int | None = None
+
+    @contextlib.contextmanager
+    def off(self) -> Iterator[None]:
+        with self._lock:
+            if self._threads == 0:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._threads += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._threads -= 1
+                if self._threads == 0:
+                    Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_pillow_limit = _PillowLimit()
 
 
 def _orientation(image: Image.Image) -> int:

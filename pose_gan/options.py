@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pose_gan import config as c
 from pose_gan.config import DATASETS, DataConfig, Dataset, LossConfig, ModelConfig, RunConfig, TrainConfig
 from pose_gan.errors import InputError
+from pose_gan.estimators.base import COLOUR_ORDERS, INPUT_RANGES
 from pose_gan.skeleton import Skeleton, load_skeleton
 
 Config = TypeVar("Config")
@@ -27,6 +28,8 @@ CHOICES = {
     "norm": c.NORMALISATIONS,
     "nn_loss_reduction": c.REDUCTIONS,
     "precision": c.PRECISIONS,
+    "colour_order": COLOUR_ORDERS,
+    "input_range": INPUT_RANGES,
 }
 
 
@@ -76,8 +79,11 @@ def add_config_arguments(parser: argparse.ArgumentParser, kind: type, title: str
         elif options["type"] is boolean:
             options["metavar"] = "0|1"
         else:
-            options["metavar"] = {int: "N", float: "X", str: "TEXT"}.get(options["type"], "FILE")
-        help_text = f"{descriptions[field.name]} (default: {_shown_default(field)})"
+            options["metavar"] = _metavar(field.name, options["type"])
+        help_text = descriptions[field.name]
+        if not re.search(r"; None: .*$", help_text):  # which says the default already
+            help_text += f" (default: {_shown_default(field)})"
+        help_text = help_text.replace("; None: ", "; default: ")
         group.add_argument(f"--{field.name}", help=help_text.replace("%", "%%"), **options)
 
 
@@ -174,6 +180,12 @@ def _flag_type(name: str, hint: Any) -> Any:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):  # X | None
         hint = next(arm for arm in typing.get_args(hint) if arm is not type(None))
     return boolean if hint is bool else hint
+
+
+def _metavar(name: str, kind: Any) -> str:
+    if kind is str and name.endswith("_dir"):
+        return "DIR"
+    return {int: "N", float: "X", str: "TEXT"}.get(kind, "FILE")
 
 
 def _shown_default(field: dataclasses.Field[Any]) -> str:

@@ -21,10 +21,10 @@ DISTRACTORS = ("-1", "0000")  # Market-1501: junk and background detections
 def person_of(name: str) -> str:
     """The person in an image name: what stands before the first `_`.
 
-    Names that start with `fashion` (DeepFashion as later papers name it: the category keeps its
-    underscores, `fashionMENJackets_Vestsid0000401403_4full.jpg`) end the person at the last `_`.
+    DeepFashion's names start with `fashion` or `fasion`, and may keep their category's underscores
+    (`fashionMENJackets_Vestsid0000401403_4full.jpg`): there the person ends at the last `_`.
     """
-    return name.rsplit("_", 1)[0] if name.startswith("fashion") else name.split("_", 1)[0]
+    return name.rsplit("_", 1)[0] if name.startswith(("fashion", "fasion")) else name.split("_", 1)[0]
 
 
 def valid_names(annotations: Annotations, skeleton: Skeleton = COCO18) -> list[str]:

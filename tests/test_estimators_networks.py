@@ -75,7 +75,7 @@ def test_keras_model_takes_what_the_release_gives(tmp_path, suffix):
     prepared = images()[..., ::-1] / 255 - 0.5
     np.testing.assert_allclose(open_network(path)(images()), convolved(prepared, weights()), atol=1e-4)
     for order, pixels in (("rgb", images()), ("bgr", images()[..., ::-1])):
-        for name, values in (("0..255", pixels), ("0..1", pixels / 255), ("-1..1", pixels / 127.5 - 1)):
+        for name, values in (("bytes", pixels), ("unit", pixels / 255), ("signed", pixels / 127.5 - 1)):
             got = open_network(path, EstimatorConfig(colour_order=order, input_range=name))(images())
             np.testing.assert_allclose(got, convolved(values, weights()), rtol=1e-4, atol=1e-3)
     write_keras(path, scaled=True)

@@ -77,6 +77,7 @@ def test_equals_the_naive_twin():
         ("0224_c6s1_055726_02.jpg", "0224"),
         ("fasionWOMENDressesid0000553705_4full.jpg", "fasionWOMENDressesid0000553705"),
         ("fashionMENJackets_Vestsid0000401403_4full.jpg", "fashionMENJackets_Vestsid0000401403"),
+        ("fasionWOMENBlouses_Shirtsid0000401403_4full.jpg", "fasionWOMENBlouses_Shirtsid0000401403"),
         ("fashionWOMENDressesid0000553705_4full.jpg", "fashionWOMENDressesid0000553705"),
         ("dog.png", "dog.png"),
     ],

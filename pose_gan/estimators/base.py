@@ -10,7 +10,7 @@ import numpy as np
 from pose_gan.skeleton import Skeleton
 
 COLOUR_ORDERS = ("auto", "rgb", "bgr")
-INPUT_RANGES = ("auto", "0..255", "0..1", "-0.5..0.5", "-1..1")
+INPUT_RANGES = ("auto", "bytes", "unit", "centred", "signed")  # 0..255, 0..1, -0.5..0.5, -1..1
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class EstimatorConfig:
         estimator_output: name of the output tensor (or two, separated by a comma) of a frozen graph or SavedModel;
             None: a common name.
         colour_order: order of the channels that the network takes: auto, rgb or bgr.
-        input_range: range of the pixels that the network takes: auto, 0..255, 0..1, -0.5..0.5 or -1..1.
+        input_range: range of the pixels that the network takes: auto, bytes (0..255), unit (0..1), centred
+            (-0.5..0.5) or signed (-1..1).
         scales: sizes that the image is looked at in, as multiples of 368 pixels of height, separated by commas.
     """
 

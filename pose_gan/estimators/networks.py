@@ -27,7 +27,7 @@ OUTPUTS = (
     ("Mconv7_stage6_L2/BiasAdd", "Mconv7_stage6_L1/BiasAdd"),
     ("Openpose/MConv_Stage6_L2_5/BiasAdd", "Openpose/MConv_Stage6_L1_5/BiasAdd"),
 )
-_SCALING = {"0..255": (1.0, 0.0), "0..1": (1 / 255, 0.0), "-0.5..0.5": (1 / 255, -0.5), "-1..1": (1 / 127.5, -1.0)}
+_SCALING = {"bytes": (1.0, 0.0), "unit": (1 / 255, 0.0), "centred": (1 / 255, -0.5), "signed": (1 / 127.5, -1.0)}
 
 Function = Callable[[tf.Tensor], list[tf.Tensor]]
 
@@ -40,7 +40,7 @@ class MapNetwork:
         kind: what the file is, for messages.
         function: prepared pixels `(B, H, W, 3)` → maps, one tensor or several.
         colour_order: `rgb` or `bgr`, of the prepared pixels.
-        input_range: range of the prepared pixels.
+        input_range: range of the prepared pixels, a name in `INPUT_RANGES`.
 
     Call arguments: images `(B, H, W, 3)`, RGB in [0, 255].
     Returns: float32 `(B, h, w, channels)`: 19 heat maps, then, where the network gives them, 38 part
@@ -75,11 +75,11 @@ def open_network(path: str | os.PathLike[str], config: EstimatorConfig | None = 
     if not path.exists():
         raise InputError(f"pose_estimator: {path}: no such file")
     if path.is_dir() and (path / "saved_model.pb").is_file():
-        kind, function, order, pixels = "SavedModel", _saved_model(path, config), "rgb", "0..255"
+        kind, function, order, pixels = "SavedModel", _saved_model(path, config), "rgb", "bytes"
     elif path.suffix == ".pb":
-        kind, function, order, pixels = "frozen graph", _frozen_graph(path, config), "rgb", "0..255"
+        kind, function, order, pixels = "frozen graph", _frozen_graph(path, config), "rgb", "bytes"
     elif path.suffix in (".h5", ".hdf5") and _is_cmu(path):
-        kind, function, order, pixels = "CMU network", _keras_function(cmu.load(path)), "bgr", "-0.5..0.5"
+        kind, function, order, pixels = "CMU network", _keras_function(cmu.load(path)), "bgr", "centred"
     elif path.suffix in (".h5", ".hdf5", ".keras"):
         model = _keras_model(path)
         first = model.layers[1] if len(model.layers) > 1 else None
@@ -88,7 +88,7 @@ def open_network(path: str | os.PathLike[str], config: EstimatorConfig | None = 
             "Keras model",
             _keras_function(model),
             "bgr",
-            "0..255" if scaled else "-0.5..0.5",
+            "bytes" if scaled else "centred",
         )
     else:
         raise InputError(

@@ -1,0 +1,317 @@
+"""`python -m data_prep check`: everything that is wrong with a data set, in one report."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data_prep.importing import SPLITS, in_threads
+from pose_gan.config import DATASETS, DataConfig, ModelConfig
+from pose_gan.data import DECODED, PairData
+from pose_gan.errors import InputError
+from pose_gan.files import dataset_path, is_background, list_images, write_json
+from pose_gan.images import Header, read_header, read_image
+from pose_gan.keypoints import Annotations, found, read_annotations
+from pose_gan.options import add_data_arguments, data_config, image_size, skeleton
+from pose_gan.pairs import DISTRACTORS, person_of, read_pairs, valid_names
+from pose_gan.skeleton import COCO18, Skeleton
+
+SHOWN = 5  # cases of each kind in the printed report; the JSON file has all
+KINDS = {
+    "image_unreadable": "images that cannot be read: replace them",
+    "image_format": "images that training refuses: save them as 8-bit RGB or grey JPEG or PNG",
+    "image_turned": "images turned by EXIF, which training refuses: save them upright",
+    "image_size": "images of another size: resize them, and their keypoints",
+    "network_size": "sizes that no network takes: resize the images, and their keypoints",
+    "image_unannotated": "images without keypoints: annotate them, or take them away",
+    "annotation_file": "keypoint files that cannot be read: mend the row, check again",
+    "annotation_absent": "annotated images that are not there: add them, or delete their rows",
+    "joint_outside": "joints outside of their image: annotate at the size of the images",
+    "pair_file": "pair lists that cannot be read: mend the row, check again",
+    "pair_unannotated": "names in pairs without keypoints: annotate the images, or make the pairs again",
+    "pair_absent": "names in pairs without an image: add the images, or make the pairs again",
+    "pair_invalid": "names in pairs of images that are not valid: make the pairs again",
+    "pair_same": "pairs of an image with itself: make the pairs again",
+    "pair_repeated": "repeated pairs: make the pairs again",
+    "background_absent": "targets without a background: add it, or leave --use_bg off",
+    "nobody_found": "images without a joint: no pairs are made of them",
+    "pair_persons": "pairs of two persons, by their names",
+}
+NOTES = ("nobody_found", "pair_persons")  # good to know; training does not mind
+EPILOG = """examples:
+  python -m data_prep check --dataset market
+  python -m data_prep check --dataset mine --split train --image_size 256x192 --json problems.json
+
+Reads both CSVs and every pixel of every image, and goes on after a problem. Each kind of problem
+comes with its number and the first few cases; --json lists all of them. Notes are no problems.
+Exit status: 0 no problems, 1 problems, 2 nothing to check (an absent file or folder, a bad flag)."""
+
+
+@dataclass(frozen=True)
+class SplitFiles:
+    """Where the files of a split are. The list of pairs need not be there."""
+
+    images: Path
+    annotations: Path
+    pairs: Path
+
+
+@dataclass
+class Report:
+    """What a split holds, and what is wrong with it.
+
+    Attributes:
+        files: where it is.
+        images: name → header, of every image in the folder and every background; None: it cannot be read.
+        annotations, pairs: None: absent, or cannot be read.
+        cases: kind (of `KINDS`) → where it is found, a text each.
+    """
+
+    files: SplitFiles
+    images: dict[str, Header | None] = field(default_factory=dict)
+    annotations: Annotations | None = None
+    pairs: pd.DataFrame | None = None
+    cases: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+
+    @property
+    def size(self) -> int:
+        """Images in the folder, without backgrounds."""
+        return sum(not is_background(name) for name in self.images)
+
+    @property
+    def problems(self) -> int:
+        return sum(len(cases) for kind, cases in self.cases.items() if kind not in NOTES)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m data_prep check",
+        description="Looks for everything that is wrong with a data set.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--split", choices=[*SPLITS, "both"], default="both", help="what to check (default: both, where there)"
+    )
+    parser.add_argument(
+        "--image_size",
+        type=image_size,
+        metavar="HxW",
+        help="size that images must have (default: the data set's; for your own, the commonest size)",
+    )
+    parser.add_argument("--use_bg", action="store_true", help="each target needs a background, <stem>_BG.jpg")
+    parser.add_argument(
+        "--skeleton", type=skeleton, default=COCO18, metavar="FILE", help="skeleton file (default: the 18 COCO joints)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report as JSON, with all cases")
+    add_data_arguments(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Checks, and prints the report.
+
+    Returns: 0: no problems, 1: problems.
+    Raises: InputError: there is no folder of images or no annotation file.
+    """
+    started = time.perf_counter()
+    options = build_parser().parse_args(argv)
+    data = data_config(options)
+    reports = {split: Report(files) for split, files in find_splits(data, options.split).items()}
+    for split, report in reports.items():
+        _read_images(report, split)
+    headers = [header for report in reports.values() for header in report.images.values() if header]
+    size = options.image_size or _expected_size(data.dataset, headers)
+    for report in reports.values():
+        _check_images(report, size)
+        _check_annotations(report, size, options.skeleton)
+        _check_pairs(report, size, options.skeleton, options.use_bg)
+    print("\n".join(_text(split, report) for split, report in reports.items()))
+    problems = sum(report.problems for report in reports.values())
+    print(
+        f"verdict: {problems or 'no'} {'problem' if problems == 1 else 'problems'} for networks that take "
+        f"{size[0]}x{size[1]} pixels (height x width); checked in {time.perf_counter() - started:.1f} s"
+    )
+    if options.json:
+        write_json(options.json, _json(data.dataset, size, reports))
+        print(f"all cases -> {options.json}")
+    return 1 if problems else 0
+
+
+def find_splits(data: DataConfig, wanted: str) -> dict[str, SplitFiles]:
+    """Finds the files of the splits.
+
+    Args:
+        data: where to look.
+        wanted: `train`, `test`, or `both`: those of which anything is there.
+    Returns: split → files.
+    Raises: InputError: there is no folder of images or no annotation file.
+    """
+    root = dataset_path("data", data.dataset, "-dataset") if data.images_dir is None else Path(data.images_dir)
+    pairs_dir = data.annotations_dir if data.pairs_dir is None else data.pairs_dir
+    splits = {
+        split: SplitFiles(
+            root / split,
+            dataset_path(data.annotations_dir, data.dataset, f"-annotation-{split}.csv"),
+            dataset_path(pairs_dir, data.dataset, f"-pairs-{split}.csv"),
+        )
+        for split in (SPLITS if wanted == "both" else (wanted,))
+    }
+    there = {split: files for split, files in splits.items() if files.images.is_dir() or files.annotations.exists()}
+    for files in (there or splits).values():
+        if not files.images.is_dir():
+            raise InputError(f"{files.images}: no such folder of images; put them there, or set --images_dir")
+        if not files.annotations.exists():
+            raise InputError(
+                f"{files.annotations}: no such annotation file; make it with python -m data_prep annotate, or set "
+                "--annotations_dir"
+            )
+    return there
+
+
+def _expected_size(dataset: str, headers: Collection[Header]) -> tuple[int, int]:
+    """The (height, width) that images should have: the known data set's, else the commonest."""
+    if dataset in DATASETS:
+        return DATASETS[dataset].image_size
+    if not headers:
+        raise InputError(f"{dataset}: no image can be read; put images there, or set --images_dir")
+    return Counter(header.size for header in headers).most_common(1)[0][0]
+
+
+def _read_images(report: Report, label: str) -> None:
+    """Decodes every image of the folder."""
+
+    def read(name: str) -> tuple[Header | None, str]:
+        try:
+            read_image(report.files.images / name)
+            return read_header(report.files.images / name), ""
+        except InputError as error:
+            return None, str(error)
+
+    names = list_images(report.files.images)
+    for name, (header, error) in zip(names, in_threads(read, names, label), strict=True):
+        report.images[name] = header
+        if error:
+            report.cases["image_unreadable"].append(error)
+
+
+def _check_images(report: Report, size: tuple[int, int]) -> None:
+    cases = report.cases
+    for name, header in report.images.items():
+        if header is None:
+            continue
+        if header.mode not in DECODED.get(header.format, ()):
+            cases["image_format"].append(f"{name}: {header.format} with pixels {header.mode}")
+        if header.orientation != 1:
+            cases["image_turned"].append(f"{name}: orientation {header.orientation}")
+        if header.size != size:
+            cases["image_size"].append(f"{name}: {header.size[0]}x{header.size[1]}, not {size[0]}x{size[1]}")
+    try:
+        ModelConfig(image_size=size)
+    except InputError as error:
+        cases["network_size"].append(str(error))
+
+
+def _check_annotations(report: Report, size: tuple[int, int], skeleton: Skeleton) -> None:
+    cases = report.cases
+    try:
+        table = read_annotations(report.files.annotations, skeleton)
+    except InputError as error:
+        cases["annotation_file"].append(str(error))
+        return
+    report.annotations = table
+    cases["image_unannotated"] += [
+        name
+        for name in report.images
+        if not (name in table.rows or name.startswith(DISTRACTORS) or is_background(name))
+    ]
+    cases["annotation_absent"] += [
+        table.where(row) for row, name in enumerate(table.names) if not (report.files.images / name).is_file()
+    ]
+    headers = [report.images.get(name) for name in table.names]
+    sizes = np.array([header.size if header else size for header in headers]).reshape(-1, 1, 2)
+    is_found = found(table.keypoints)
+    for row, joint in np.argwhere(is_found & (table.keypoints >= sizes).any(axis=-1)).tolist():
+        (y, x), (height, width) = table.keypoints[row, joint], sizes[row, 0]
+        cases["joint_outside"].append(
+            f"{table.where(row)}: {skeleton.joints[joint]} at y={y}, x={x} of {height}x{width}"
+        )
+    cases["nobody_found"] += [table.where(row) for row in np.flatnonzero(~is_found.any(axis=1)).tolist()]
+
+
+def _check_pairs(report: Report, size: tuple[int, int], skeleton: Skeleton, use_bg: bool) -> None:
+    cases, files = report.cases, report.files
+    if not files.pairs.exists():
+        return
+    try:
+        report.pairs = read_pairs(files.pairs)
+    except InputError as error:
+        cases["pair_file"].append(str(error))
+        return
+    table = report.annotations or Annotations((), np.zeros((0, skeleton.num_joints, 2), np.int32))
+    data = PairData(report.pairs, table, files.images, size, skeleton)
+    wrong = {"pair_absent": {name for name in data.names if not data.image_path(name).is_file()}}
+    if report.annotations is not None:
+        wrong["pair_unannotated"] = set(data.names) - set(table.names)
+        wrong["pair_invalid"] = set(data.names) & set(table.names) - set(valid_names(table, skeleton))
+    if use_bg:
+        wrong["background_absent"] = {name for name in data.names if not data.background_path(name).is_file()}
+    first: dict[tuple[str, str], int] = {}
+    for row, (source, target) in enumerate(report.pairs.itertuples(index=False, name=None), start=2):
+        where = f"{files.pairs}, row {row}"
+        for column, name in (("from", source), ("to", target)):
+            for kind, names in wrong.items():
+                if name in names and (kind != "background_absent" or column == "to"):
+                    cases[kind].append(f"{where}, column {column}: {name}")
+        if source == target:
+            cases["pair_same"].append(f"{where}: {source}")
+        elif person_of(source) != person_of(target):
+            cases["pair_persons"].append(f"{where}: {source}, {target}")
+        if first.setdefault((source, target), row) != row:
+            cases["pair_repeated"].append(f"{where}: as in row {first[source, target]}")
+
+
+def _text(split: str, report: Report) -> str:
+    """The report of a split, for people."""
+    files = report.files
+    pairs = "not read" if files.pairs.exists() else "none yet: list them with python -m data_prep pairs"
+    if report.pairs is not None:
+        pairs = f"{len(report.pairs)} in {files.pairs}"
+    annotated = "not read" if report.annotations is None else len(report.annotations)
+    lines = [
+        split,
+        f"  images       {report.size} in {files.images}",
+        f"  annotated    {annotated} in {files.annotations}",
+        f"  pairs        {pairs}",
+    ]
+    for kind, text in KINDS.items():
+        cases = report.cases[kind]
+        if cases:
+            lines.append(f"  {'note' if kind in NOTES else 'PROBLEM'} ({len(cases)}): {text}")
+            lines += [f"    {case}" for case in cases[:SHOWN]]
+            lines += [f"    and {len(cases) - SHOWN} more"] if len(cases) > SHOWN else []
+    return "\n".join(lines) + "\n"
+
+
+def _json(dataset: str, size: tuple[int, int], reports: dict[str, Report]) -> dict[str, Any]:
+    """The same for programs, with every case."""
+    splits = {
+        split: {
+            "images": report.size,
+            "annotated": None if report.annotations is None else len(report.annotations),
+            "pairs": None if report.pairs is None else len(report.pairs),
+            "problems": {kind: report.cases[kind] for kind in KINDS if kind not in NOTES and report.cases[kind]},
+            "notes": {kind: report.cases[kind] for kind in NOTES if report.cases[kind]},
+        }
+        for split, report in reports.items()
+    }
+    clean = not any(report.problems for report in reports.values())
+    return {"dataset": dataset, "image_size": list(size), "clean": clean, "splits": splits}

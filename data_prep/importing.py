@@ -1,0 +1,177 @@
+"""What the imports of published data sets share: all checks first, then whole folders at once."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from pose_gan.errors import InputError
+from pose_gan.files import atomic_path, dataset_path
+from pose_gan.images import read_header
+
+SPLITS = ("train", "test")
+ANNOTATIONS = Path("annotations")  # the default folder
+EXAMPLES = 3  # named in a message that concerns many
+_THREADS = 8
+
+Files = Mapping[str, Path]  # name in the data set → the file that it is made of
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def add_target_arguments(parser: argparse.ArgumentParser, dataset: str) -> None:
+    """Adds `--dataset --images_dir --annotations_dir --link --overwrite`."""
+    parser.add_argument(
+        "--dataset", default=dataset, metavar="NAME", help="prefix of the folder and file names (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--images_dir",
+        type=Path,
+        metavar="DIR",
+        help="gets the folders train/ and test/ (default: data/<dataset>-dataset)",
+    )
+    parser.add_argument(
+        "--annotations_dir",
+        type=Path,
+        default=ANNOTATIONS,
+        metavar="DIR",
+        help="folder of the keypoint and pair CSVs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--link",
+        action="store_true",
+        help="hard links in place of copies: they take no room, and stay when SOURCE is deleted; "
+        "both must be on one file system (default: copy)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there (default: refuse to)")
+
+
+def images_folder(options: argparse.Namespace) -> Path:
+    """The folder that gets `train/` and `test/`."""
+    return options.images_dir or dataset_path("data", options.dataset, "-dataset")
+
+
+def advice(options: argparse.Namespace, verbs: Collection[str], released: bool = True) -> str:
+    """What to do after the import: commands, each on a line of its own.
+
+    Args:
+        options: from a parser with `add_target_arguments`.
+        verbs: of the commands; `annotate` is left out where its files are there.
+        released: whether keypoints that the authors published fit the imported split.
+    """
+    csvs = [dataset_path(options.annotations_dir, options.dataset, f"-annotation-{split}.csv") for split in SPLITS]
+    text = "Next:"
+    if released and "annotate" in verbs:
+        if all(path.exists() for path in csvs):
+            verbs = [verb for verb in verbs if verb != "annotate"]
+        else:
+            text = (
+                f"Next (the first makes {csvs[0]} and {csvs[1].name}; leave it out if you put those of the authors' "
+                "release there):"
+            )
+    images = f" --images_dir {options.images_dir}" if options.images_dir else ""
+    annotations = f" --annotations_dir {options.annotations_dir}" if options.annotations_dir != ANNOTATIONS else ""
+    tails = {"annotate": f"{images} --pose_estimator FILE", "pairs": "", "check": images}
+    lines = [f"  python -m data_prep {verb} --dataset {options.dataset}{tails[verb]}{annotations}" for verb in verbs]
+    return "\n".join([text, *lines])
+
+
+def examples(names: Collection[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - EXAMPLES
+    shown = ", ".join(name for name, _ in zip(names, range(EXAMPLES), strict=False))
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def in_threads(function: Callable[[Item], Result], items: Collection[Item], label: str) -> list[Result]:
+    """`function` of each item, in order, computed in threads with a progress bar."""
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        return list(tqdm(pool.map(function, items), label, len(items), unit="image"))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for nothing that has not begun
+
+
+def refuse_targets(targets: Iterable[Path], source: Path, overwrite: bool) -> None:
+    """Raises InputError if a target (file or folder) is in use, or `overwrite` would delete the source with it."""
+    for target in targets:
+        if target.resolve() in (source.resolve(), *source.resolve().parents):
+            raise InputError(f"{target}: holds the source, {source}; choose another --images_dir")
+        used = any(target.iterdir()) if target.is_dir() else target.exists()
+        if used and not overwrite:
+            raise InputError(f"{target}: already there; choose another folder or pass --overwrite to replace it")
+
+
+def check_images(files: Collection[Path], image_size: tuple[int, int], advice: str) -> None:
+    """Reads the header of every file.
+
+    Args:
+        files: image files.
+        image_size: (height, width) in pixels that all must have.
+        advice: what to do about a file of another size; ends the message.
+    Raises: InputError: names the first file that is no JPEG of that size, and counts them.
+    """
+    height, width = image_size
+
+    def problem(path: Path) -> str:
+        try:
+            header = read_header(path)
+        except InputError as error:
+            return str(error)
+        if header.format == "JPEG" and header.size == image_size:
+            return ""
+        return (
+            f"{path}: {header.size[0]}x{header.size[1]} pixels (height x width) {header.format}, "
+            f"expected {height}x{width} JPEG; {advice}"
+        )
+
+    problems = [text for text in in_threads(problem, files, "checking") if text]
+    if problems:
+        raise InputError(f"{problems[0]} ({len(problems)} of {len(files)} images are wrong)")
+
+
+def place(splits: Mapping[str, Files], images_dir: Path, link: bool) -> None:
+    """Makes the folders `images_dir/<split>` in place of what is there; all appear when the last is complete.
+
+    Args:
+        splits: split → its files.
+        images_dir: folder that gets them.
+        link: hard links in place of copies.
+    Raises: InputError: a file cannot be linked.
+    """
+    with contextlib.ExitStack() as stack:
+        folders = {split: stack.enter_context(atomic_path(images_dir / split)) for split in splits}
+        for split, files in splits.items():
+            folders[split].mkdir()
+            put = partial(_put, folder=folders[split], link=link)
+            in_threads(put, files.items(), f"{'linking' if link else 'copying'} {split}")
+        for split in splits:
+            _remove(images_dir / split)
+
+
+def _put(item: tuple[str, Path], folder: Path, link: bool) -> None:
+    name, source = item
+    if not link:
+        shutil.copyfile(source, folder / name)
+        return
+    try:
+        os.link(os.path.realpath(source), folder / name)  # of the file, where the source is a symbolic link
+    except OSError as error:
+        raise InputError(f"{source}: cannot be hard-linked ({error.strerror}); leave --link off to copy") from None
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)

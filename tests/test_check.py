@@ -1,0 +1,251 @@
+"""The report of `check`: nothing on clean data, and every fault, each once, on data that were spoiled."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from data_prep import check
+from pose_gan.errors import InputError
+from pose_gan.keypoints import read_annotations, write_annotations
+from pose_gan.skeleton import COCO18
+
+NAMES = [f"000{p}_c1_{i}.jpg" for p in (1, 2, 3) for i in (1, 2, 3)]  # of `tiny_data`
+
+
+def run(data, *flags):
+    """Exit status, and the JSON report."""
+    path = data.root.parent / "report.json"
+    status = check.main(
+        ["--dataset", "tiny", "--images_dir", f"{data.root}", "--annotations_dir", f"{data.root}", "--json", f"{path}"]
+        + [str(flag) for flag in flags]
+    )
+    return status, json.loads(path.read_text())
+
+
+def problems(data, *flags, split="train"):
+    status, report = run(data, "--split", split, *flags)
+    assert status == (1 if report["splits"][split]["problems"] else 0)
+    assert report["clean"] == (status == 0)
+    return report["splits"][split]["problems"]
+
+
+def set_pose(data, name, value, joint: int | slice = slice(None)):
+    table = read_annotations(data.annotations())
+    keypoints = table.keypoints.copy()
+    keypoints[table.rows[name], joint] = value
+    write_annotations(data.annotations(), table.names, keypoints)
+
+
+def test_clean_data(tiny_data, capsys):
+    status, report = run(tiny_data, "--use_bg")
+    assert status == 0
+    numbers = {"images": 9, "annotated": 9, "pairs": 18, "problems": {}, "notes": {}}
+    assert report == {
+        "dataset": "tiny",
+        "image_size": [96, 64],
+        "clean": True,
+        "splits": {"train": numbers, "test": numbers},
+    }
+    said = capsys.readouterr().out
+    assert f"  pairs        18 in {tiny_data.pairs()}\n" in said
+    assert "verdict: no problems for networks that take 96x64 pixels (height x width)" in said
+    assert "PROBLEM" not in said
+    assert "note" not in said
+
+
+def test_images_of_all_kinds_of_faults_at_once(tiny_data):
+    paths = tiny_data.images()
+    paths[0].write_bytes(paths[0].read_bytes()[:-300])
+    paths[1].write_text("no image")
+    picture = Image.open(paths[2])
+    picture.save(paths[2], format="BMP")
+    picture.convert("CMYK").save(paths[3])
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    picture.save(paths[4], exif=exif)
+    picture.resize((128, 192)).save(paths[5])
+    picture.convert("RGBA").save(paths[6], format="PNG")  # allowed
+    found = problems(tiny_data)
+    assert list(found) == ["image_unreadable", "image_format", "image_turned", "image_size"]
+    assert found["image_unreadable"][0].startswith(f"{paths[0]}: cannot be read as an image: ")
+    assert found["image_unreadable"][1].startswith(f"{paths[1]}: not an image")
+    assert found["image_format"] == [f"{NAMES[2]}: BMP with pixels RGB", f"{NAMES[3]}: JPEG with pixels CMYK"]
+    assert found["image_turned"] == [f"{NAMES[4]}: orientation 3"]
+    assert found["image_size"] == [f"{NAMES[5]}: 192x128, not 96x64"]
+
+
+def test_the_size_that_images_must_have(tiny_data):
+    assert len(problems(tiny_data, "--image_size", "128x64")["image_size"]) == 18
+    assert "image_size" not in problems(tiny_data, "--image_size", "96x64")
+    for split in ("train", "test"):  # a known data set has its own size, whatever its images have
+        for path in (tiny_data.annotations(split), tiny_data.pairs(split)):
+            path.rename(path.with_name(path.name.replace("tiny", "market")))
+    _, report = run(tiny_data, "--dataset", "market")
+    assert report["image_size"] == [128, 64]
+    assert len(report["splits"]["test"]["problems"]["image_size"]) == 18
+
+
+def test_a_size_that_no_network_takes(tiny_data):
+    for path in sorted((tiny_data.root / "train").iterdir()):
+        Image.open(path).resize((64, 100)).save(path)
+    (message,) = problems(tiny_data)["network_size"]
+    assert "100" in message
+
+
+def test_images_and_annotations_that_do_not_belong_together(tiny_data):
+    absent = tiny_data.images()[4]
+    absent.rename(absent.with_name("0009_new.jpg"))
+    for junk in ("-1_c1s1_000401_03.jpg", "0000_c1s1_000151_01.jpg"):  # need no keypoints
+        Image.open(tiny_data.images()[0]).save(absent.with_name(junk))
+    rows = [row for row, line in enumerate(tiny_data.pairs().read_text().splitlines(), 1) if absent.name in line]
+    found = problems(tiny_data)
+    assert list(found) == ["image_unannotated", "annotation_absent", "pair_absent"]
+    assert found["image_unannotated"] == ["0009_new.jpg"]
+    assert found["annotation_absent"] == [f"{tiny_data.annotations()}, row 6 ({absent.name})"]
+    assert len(found["pair_absent"]) == len(rows) == 4
+    assert found["pair_absent"][0].startswith(f"{tiny_data.pairs()}, row {rows[0]}, column ")
+    assert found["pair_absent"][0].endswith(f": {absent.name}")
+
+
+def test_joints_outside_and_nobody_found(tiny_data, capsys):
+    nose, rear = COCO18.index("nose"), COCO18.index("Rear")
+    set_pose(tiny_data, NAMES[0], (96, 63), nose)
+    set_pose(tiny_data, NAMES[0], (95, 64), rear)
+    set_pose(tiny_data, NAMES[1], (95, 63), nose)  # the last pixel is inside
+    set_pose(tiny_data, NAMES[2], -1)
+    tiny_data.pairs().unlink()
+    status, report = run(tiny_data, "--split", "train")
+    where = f"{tiny_data.annotations()}, row"
+    assert status == 1
+    assert report["splits"]["train"] == {
+        "images": 9,
+        "annotated": 9,
+        "pairs": None,
+        "problems": {
+            "joint_outside": [
+                f"{where} 2 ({NAMES[0]}): nose at y=96, x=63 of 96x64",
+                f"{where} 2 ({NAMES[0]}): Rear at y=95, x=64 of 96x64",
+            ]
+        },
+        "notes": {"nobody_found": [f"{where} 4 ({NAMES[2]})"]},
+    }
+    said = capsys.readouterr().out
+    assert "  PROBLEM (2): joints outside of their image" in said
+    assert "  note (1): images without a joint" in said
+    assert "none yet: list them with python -m data_prep pairs" in said
+    assert "verdict: 2 problems for" in said
+
+
+def test_notes_alone_are_no_problem(tiny_data):
+    tiny_data.pairs().unlink()
+    set_pose(tiny_data, NAMES[2], -1)
+    assert problems(tiny_data) == {}
+
+
+def test_joints_are_inside_of_the_image_that_they_belong_to(tiny_data):
+    """A larger image is wrong itself; its keypoints are right until it is resized."""
+    path = tiny_data.images()[0]
+    Image.open(path).resize((128, 192)).save(path)
+    set_pose(tiny_data, NAMES[0], (191, 127))
+    assert list(problems(tiny_data)) == ["image_size"]
+
+
+def test_pairs_of_all_kinds_of_faults_at_once(tiny_data):
+    set_pose(tiny_data, NAMES[0], -1, COCO18.index("Rhip"))
+    tiny_data.edit(tiny_data.annotations(), f"{NAMES[4]}:", "0002_other.jpg:")
+    rows = [
+        (NAMES[7], NAMES[8]),
+        (NAMES[0], NAMES[1]),
+        (NAMES[7], NAMES[7]),
+        (NAMES[7], NAMES[8]),
+        (NAMES[5], NAMES[4]),
+        (NAMES[6], NAMES[3]),
+        ("0001_none.jpg", NAMES[1]),
+        (NAMES[7], NAMES[8]),
+    ]
+    tiny_data.pairs().write_text("from,to\n" + "".join(f"{a},{b}\n" for a, b in rows))
+    status, report = run(tiny_data, "--split", "train")
+    where = f"{tiny_data.pairs()}, row"
+    found = report["splits"]["train"]["problems"]
+    assert status == 1
+    assert found == {
+        "image_unannotated": [NAMES[4]],
+        "annotation_absent": [f"{tiny_data.annotations()}, row 6 (0002_other.jpg)"],
+        "pair_unannotated": [f"{where} 6, column to: {NAMES[4]}", f"{where} 8, column from: 0001_none.jpg"],
+        "pair_absent": [f"{where} 8, column from: 0001_none.jpg"],
+        "pair_invalid": [f"{where} 3, column from: {NAMES[0]}"],
+        "pair_same": [f"{where} 4: {NAMES[7]}"],
+        "pair_repeated": [f"{where} 5: as in row 2", f"{where} 9: as in row 2"],
+    }
+    assert report["splits"]["train"]["notes"] == {"pair_persons": [f"{where} 7: {NAMES[6]}, {NAMES[3]}"]}
+
+
+def test_backgrounds_of_targets(tiny_data):
+    tiny_data.images()[1].with_name("0001_c1_2_BG.jpg").unlink()
+    assert problems(tiny_data) == {}
+    found = problems(tiny_data, "--use_bg")
+    assert list(found) == ["background_absent"]
+    assert len(found["background_absent"]) == 2
+    assert all(case.endswith(f"column to: {NAMES[1]}") for case in found["background_absent"])
+
+
+def test_files_that_cannot_be_read_are_part_of_the_report(tiny_data):
+    tiny_data.edit(tiny_data.annotations(), f"{NAMES[1]}: [", f"{NAMES[1]}: [-7, ")
+    tiny_data.edit(tiny_data.pairs("test"), "from,to", "to,from")
+    status, report = run(tiny_data)
+    assert status == 1
+    train, test = report["splits"]["train"], report["splits"]["test"]
+    (message,) = train["problems"].pop("annotation_file")
+    assert message.startswith(f"{tiny_data.annotations()}, row 3 ({NAMES[1]}), column keypoints_y: ")
+    assert train["problems"] == {}
+    assert train["annotated"] is None
+    assert test["problems"] == {
+        "pair_file": [f"{tiny_data.pairs('test')}, row 1: the header must be 'from,to', got 'to,from'"]
+    }
+    assert test["pairs"] is None
+
+
+def test_the_printed_report_shows_the_first_cases(tiny_data, capsys):
+    for path in tiny_data.images():
+        path.unlink()
+    tiny_data.pairs().unlink()
+    run(tiny_data, "--split", "train")
+    lines = capsys.readouterr().out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("  PROBLEM (9): annotated images"))
+    assert lines[start + 1] == f"    {tiny_data.annotations()}, row 2 ({NAMES[0]})"
+    assert lines[start + 6 : start + 8] == ["    and 4 more", ""]
+
+
+def test_what_is_not_there(tiny_data, tmp_path):
+    tiny_data.annotations("test").unlink()
+    with pytest.raises(InputError, match=r"tiny-annotation-test\.csv: no such annotation file; make it with"):
+        run(tiny_data)
+    for path in (tiny_data.root / "test").iterdir():
+        path.unlink()
+    (tiny_data.root / "test").rmdir()
+    assert list(run(tiny_data)[1]["splits"]) == ["train"]  # `both` means: what is there
+    with pytest.raises(InputError, match=r"tiny/test: no such folder of images; put them there, or set --images_dir"):
+        run(tiny_data, "--split", "test")
+    with pytest.raises(InputError, match=r"nowhere/train: no such folder of images"):
+        run(tiny_data, "--images_dir", tmp_path / "nowhere", "--annotations_dir", tmp_path / "nowhere")
+
+
+def test_own_data_without_a_readable_image(tiny_data):
+    for path in (tiny_data.root / "train").iterdir():
+        path.write_text("no image")
+    with pytest.raises(InputError, match="tiny: no image can be read; put images there, or set --images_dir"):
+        run(tiny_data, "--split", "train")
+    assert len(problems(tiny_data, "--image_size", "96x64")["image_unreadable"]) == 18
+
+
+@pytest.mark.parametrize(
+    ("dataset", "flags", "images"),
+    [("market", [], 136), ("deepfashion", ["--dataset", "fashion", "--split", "test"], 75)],
+)
+def test_real_data_are_clean(shared_data, capsys, dataset, flags, images):
+    folder = str(shared_data / f"{dataset}-sample")
+    assert check.main(["--images_dir", folder, "--annotations_dir", folder, *flags]) == 0
+    assert f"  images       {images} in {folder}" in capsys.readouterr().out
