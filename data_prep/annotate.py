@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from data_prep import SPLITS
 from data_prep.journal import Entry, Journal
 from data_prep.reading import read_batches
 from pose_gan.drawing import draw_skeleton, grid, write_image
@@ -31,7 +32,6 @@ from pose_gan.keypoints import (
 )
 from pose_gan.options import add_config_arguments, pick
 
-SPLITS = ("train", "test")
 FEW = 0.05  # share of images with a person under which something is wrong
 SHEET_SIDE, SHEET_HEIGHT = 10, 256  # pictures a row and column, and pixels, of the contact sheet
 EPILOG = """examples:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data_prep.importing import SPLITS, in_threads
+from data_prep import SPLITS
+from data_prep.importing import in_threads
 from pose_gan.config import DATASETS, DataConfig, ModelConfig
 from pose_gan.data import DECODED, PairData
 from pose_gan.errors import InputError

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from data_prep import SPLITS
 from data_prep.people.dataset import PersonTask, draw_images, save_images
 from pose_gan.drawing import draw_skeleton, grid, write_image
 from pose_gan.errors import InputError
 from pose_gan.files import atomic_path, make_folder
 from pose_gan.keypoints import has_required_joints, write_annotations
 
-SPLITS = ("train", "test")
 MIN_SIDE, MAX_SIDE = 64, 512  # pixels
 MAX_PERSONS = 9999  # a person's number has four digits
 PREVIEW_ROWS, PREVIEW_COLUMNS, PREVIEW_HEIGHT = 10, 10, 256

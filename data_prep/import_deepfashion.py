@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from data_prep import SPLITS
 from data_prep.importing import (
-    SPLITS,
     Files,
     add_target_arguments,
     advice,

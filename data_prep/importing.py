@@ -14,11 +14,11 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from data_prep import SPLITS
 from pose_gan.errors import InputError
 from pose_gan.files import atomic_path, dataset_path
 from pose_gan.images import read_header
 
-SPLITS = ("train", "test")
 ANNOTATIONS = Path("annotations")  # the default folder
 EXAMPLES = 3  # named in a message that concerns many
 _THREADS = 8
@@ -156,7 +156,7 @@ def place(splits: Mapping[str, Files], images_dir: Path, link: bool) -> None:
             put = partial(_put, folder=folders[split], link=link)
             in_threads(put, files.items(), f"{'linking' if link else 'copying'} {split}")
         for split in splits:
-            _remove(images_dir / split)
+            remove(images_dir / split)
 
 
 def _put(item: tuple[str, Path], folder: Path, link: bool) -> None:
@@ -170,7 +170,8 @@ def _put(item: tuple[str, Path], folder: Path, link: bool) -> None:
         raise InputError(f"{source}: cannot be hard-linked ({error.strerror}); leave --link off to copy") from None
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
+    """Deletes a folder, or the link that stands for one, if it is there."""
     if folder.is_symlink() or folder.is_file():
         folder.unlink()
     elif folder.exists():

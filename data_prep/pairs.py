@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_prep import SPLITS
 from pose_gan.errors import InputError
 from pose_gan.files import dataset_path
 from pose_gan.keypoints import Annotations, read_annotations
 from pose_gan.pairs import TEST_PAIRS, make_pairs, person_of, sample_pairs, valid_names, write_pairs
 from pose_gan.skeleton import COCO18, Skeleton, load_skeleton
 
-SPLITS = ("train", "test")
 EPILOG = """examples:
   python -m data_prep pairs --dataset market
   python -m data_prep pairs --dataset fashion --split test --images_for_test 8570

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from data_prep import SPLITS
 from data_prep.check import SplitFiles, find_splits
-from data_prep.importing import SPLITS, in_threads
+from data_prep.importing import in_threads
 from pose_gan.drawing import grid, hues, write_image
 from pose_gan.errors import InputError
 from pose_gan.files import is_background, list_images, write_json

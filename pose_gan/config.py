@@ -266,8 +266,10 @@ DATASETS = {
     "market": Dataset((128, 64), nn_window=3, batch_size=4),
     "fashion": Dataset((256, 256), nn_window=5, batch_size=2),
     "fasion": Dataset((256, 256), nn_window=5, batch_size=2),  # the release's spelling
-    "fashion128": Dataset((128, 128), nn_window=5, batch_size=4),
-    "fasion128": Dataset((128, 128), nn_window=5, batch_size=4),
+    "fashion128": Dataset((128, 64), nn_window=3, batch_size=4),
+    "fasion128": Dataset((128, 64), nn_window=3, batch_size=4),
+    "fashion128128": Dataset((128, 128), nn_window=3, batch_size=4),
+    "fasion128128": Dataset((128, 128), nn_window=3, batch_size=4),
     "demo": Dataset((128, 64), nn_window=3, batch_size=4),
 }
 

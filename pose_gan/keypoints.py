@@ -126,6 +126,8 @@ def name_problem(name: str) -> str | None:
     """Why an image name cannot stand in an annotation file; None if it can."""
     if name != name.strip() or not name or len(name.splitlines()) > 1:
         return "an image name that is empty, has a line break, or begins or ends with a blank; rename the image"
+    if any("\ud800" <= letter <= "\udfff" for letter in name):  # so Python shows bytes that are no text
+        return "an image name that is not UTF-8 text; rename the image"
     return None
 
 

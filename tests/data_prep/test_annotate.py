@@ -23,7 +23,7 @@ from pose_gan.images import read_image
 from pose_gan.keypoints import found, read_annotations
 from pose_gan.skeleton import COCO18
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Sums:
