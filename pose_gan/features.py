@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from pose_gan.errors import InputError
 from pose_gan.estimators.networks import open_network
+from pose_gan.pretrained import imagenet_weights
 from pose_gan.skeleton import COCO18, Skeleton
 
 VGG_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -61,7 +62,14 @@ def _vgg19(weights: str, input_size: tuple[int, int]) -> keras.Model:
             deviation = np.sqrt(2.0 / np.prod(weight.shape[:-1])) if len(weight.shape) == 4 else 0.0  # He et al. 2015
             weight.assign(rng.normal(0.0, deviation, weight.shape))
         return model
-    path = _imagenet_weights() if weights == "imagenet" else Path(weights)
+    path = Path(weights)
+    if weights == "imagenet":
+        path = imagenet_weights(
+            VGG_FILE,
+            lambda: keras.applications.VGG19(include_top=False, weights="imagenet"),
+            "--vgg_weights",
+            80,
+        )
     if not path.is_file():
         raise InputError(f"vgg_weights: {path}: no such file; give imagenet, random or the path of {VGG_FILE}")
     try:
@@ -71,35 +79,21 @@ def _vgg19(weights: str, input_size: tuple[int, int]) -> keras.Model:
     return model
 
 
-def _imagenet_weights() -> Path:
-    """The path of Keras' ImageNet weights, which are downloaded where they are not there yet."""
-    folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-    target = folder / VGG_FILE
-    if not target.is_file():
-        print(f"fetching VGG-19 ImageNet weights (80 MB) to {target}", flush=True)
-        try:
-            keras.applications.VGG19(include_top=False, weights="imagenet")
-        except Exception as error:
-            raise InputError(
-                f"vgg_weights imagenet: the weights are not at {target} and could not be fetched ({error}). "
-                f"Get {VGG_FILE} from the keras-applications releases on a machine with internet access and put it "
-                "there, or give its path with --vgg_weights PATH; --vgg_weights random trains with random features"
-            ) from None
-    return target
-
-
-def load_pose_maps(path: str, skeleton: Skeleton = COCO18) -> Callable[[tf.Tensor], tf.Tensor]:
+def load_pose_maps(
+    path: str, image_size: tuple[int, int], skeleton: Skeleton = COCO18
+) -> Callable[[tf.Tensor], tf.Tensor]:
     """A pose estimator as a function from images to heat maps, for the structure loss.
 
     Args:
         path: a network that gives heat maps; see `pose_gan.estimators.networks.open_network`. Of its
             maps the first `joints` are taken.
+        image_size: (height, width) of the images, in pixels.
         skeleton: gives the number of joints.
     Returns: images `(B, H, W, 3)` in [-1, 1], RGB → heat maps `(B, h, w, joints)`.
     Raises: InputError: no such network, or too few maps.
     """
     network = open_network(path)
-    count = network(tf.zeros((1, 64, 64, 3))).shape[-1]
+    count = network.count_maps(image_size)
     if count < skeleton.num_joints:
         raise InputError(f"pose_estimator: {path} gives {count} maps; the skeleton has {skeleton.num_joints} joints")
 

@@ -39,7 +39,9 @@ class GAN:
         layers = config.loss.content_layers
         self._features = VGGFeatures(layers, config.loss.vgg_weights, config.model.image_size) if layers else None
         estimator = config.loss.pose_estimator if config.loss.lstruct_penalty_weight else None
-        self._pose_maps = load_pose_maps(estimator, config.model.skeleton) if estimator else None
+        self._pose_maps = (
+            load_pose_maps(estimator, config.model.image_size, config.model.skeleton) if estimator else None
+        )
         self._generator_optimizer = self._optimizer(self.generator)
         self._discriminator_optimizer = self._optimizer(self.discriminator)
         self.train_step = tf.function(self._train_step)

@@ -24,6 +24,7 @@ def estimator(tmp_path, monkeypatch):
         return tf.where(images[:, :1, :1, :1] > 200, shown, 0.0)
 
     network.kind = "drawn maps"
+    network.count_maps = lambda size: maps.shape[-1]
     monkeypatch.setattr("pose_gan.estimators.openpose.open_network", lambda path, config: network)
     return OpenPoseEstimator(tmp_path, EstimatorConfig())
 

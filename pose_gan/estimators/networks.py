@@ -18,7 +18,7 @@ import tensorflow as tf
 from pose_gan.errors import InputError
 from pose_gan.estimators import cmu
 from pose_gan.estimators.base import EstimatorConfig
-from pose_gan.estimators.decoding import NUM_AFFINITIES, NUM_HEATMAPS
+from pose_gan.pretrained import graph_function, read_graph
 
 # Names that published graphs use for the image, and for the maps (one tensor, or two)
 INPUTS = ("image", "input", "input_1", "inputs", "Placeholder", "x")
@@ -51,6 +51,16 @@ class MapNetwork:
     function: Function
     colour_order: str
     input_range: str
+
+    def count_maps(self, image_size: tuple[int, int]) -> int:
+        """How many maps it gives. Raises InputError: it does not run on images of this (height, width)."""
+        try:
+            return int(self(tf.zeros((1, *image_size, 3))).shape[-1])
+        except Exception as error:  # TensorFlow and Keras have no one class
+            raise InputError(
+                f"pose_estimator: {self.kind}: does not run on images of {image_size[0]}x{image_size[1]} pixels "
+                f"(height x width) ({error})"
+            ) from None
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         factor, offset = _SCALING[self.input_range]
@@ -100,22 +110,8 @@ def open_network(path: str | os.PathLike[str], config: EstimatorConfig | None = 
     return MapNetwork(f"{kind} {path.name}", function, order, pixels)
 
 
-def check_maps(path: str | os.PathLike[str], count: int, wanted: int = NUM_HEATMAPS + NUM_AFFINITIES) -> None:
-    """Raises InputError unless a network's `count` channels are the `wanted` number."""
-    if count != wanted:
-        raise InputError(
-            f"pose_estimator: {path}: gives {count} maps; OpenPose's networks give {NUM_HEATMAPS} heat maps and "
-            f"{NUM_AFFINITIES} part affinity maps"
-        )
-
-
 def _frozen_graph(path: Path, config: EstimatorConfig) -> Function:
-    graph_def = tf.compat.v1.GraphDef()
-    try:
-        graph_def.ParseFromString(path.read_bytes())
-        wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph_def, name=""), [])
-    except Exception as error:  # protobuf's DecodeError, and whatever a hostile graph raises
-        raise InputError(f"pose_estimator: {path}: not a frozen TensorFlow graph ({error})") from None
+    graph_def = read_graph(path, "pose_estimator")
     names = {node.name for node in graph_def.node}
     placeholders = [node.name for node in graph_def.node if node.op == "Placeholder"]
     if config.estimator_input:
@@ -132,9 +128,8 @@ def _frozen_graph(path: Path, config: EstimatorConfig) -> Function:
         if not sets:
             raise InputError(_unnamed(path, "estimator_output", "last nodes", [n.name for n in graph_def.node][-5:]))
         maps = [f"{name}:0" for name in sets[0]]
-    element = wrapped.graph.as_graph_element
-    pruned = wrapped.prune([element(name) for name in image], [element(name) for name in maps])
-    return lambda pixels: list(pruned(pixels))
+    function = graph_function(graph_def, image, maps, f"pose_estimator: {path}")
+    return lambda pixels: list(function(pixels))
 
 
 def _tensors(path: Path, flag: str, given: Iterable[str], names: set[str]) -> list[str]:

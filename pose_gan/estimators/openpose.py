@@ -10,7 +10,7 @@ import tensorflow as tf
 from pose_gan.errors import InputError
 from pose_gan.estimators.base import EstimatorConfig, Poses
 from pose_gan.estimators.decoding import NUM_AFFINITIES, NUM_HEATMAPS, NUM_JOINTS, find_people, smooth
-from pose_gan.estimators.networks import check_maps, open_network
+from pose_gan.estimators.networks import open_network
 from pose_gan.keypoints import MISSING, found
 from pose_gan.skeleton import COCO18, Skeleton
 
@@ -37,8 +37,12 @@ class OpenPoseEstimator:
         self._scales = _scales(config.scales)
         self._network = open_network(path, config)
         self.name = self._network.kind
-        maps = self._network(tf.zeros((1, 4 * MULTIPLE, 4 * MULTIPLE, 3)))
-        check_maps(path, maps.shape[-1])
+        count = self._network.count_maps((4 * MULTIPLE, 4 * MULTIPLE))
+        if count != NUM_HEATMAPS + NUM_AFFINITIES:
+            raise InputError(
+                f"pose_estimator: {path}: gives {count} maps; OpenPose's networks give {NUM_HEATMAPS} heat maps and "
+                f"{NUM_AFFINITIES} part affinity maps"
+            )
         self._averaged = tf.function(self._average, input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
 
     def __call__(self, images: np.ndarray) -> Poses:
