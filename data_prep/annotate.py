@@ -16,7 +16,7 @@ from tqdm import tqdm
 from data_prep import SPLITS
 from data_prep.journal import Entry, Journal
 from data_prep.reading import read_batches
-from pose_gan.drawing import draw_skeleton, grid, write_image
+from pose_gan.drawing import WHITE, draw_skeleton, grid, write_image
 from pose_gan.errors import InputError
 from pose_gan.estimators import DEMO, Estimator, EstimatorConfig, load_estimator
 from pose_gan.files import dataset_path, is_background, list_images, make_folder
@@ -204,7 +204,7 @@ def draw_preview(annotated: Annotations, folder: Path, output: Path, estimator: 
         picture = draw_skeleton(annotated.keypoints[row], image.shape[:2], estimator.skeleton, image)
         write_image(output / f"{annotated.names[row]}.png", picture)
         if number % every == 0:
-            thumbnails.append(Frame.letterbox(image.shape[:2], (SHEET_HEIGHT, SHEET_HEIGHT)).image(picture))
+            thumbnails.append(Frame.letterbox(image.shape[:2], (SHEET_HEIGHT, SHEET_HEIGHT), WHITE).image(picture))
     columns = min(SHEET_SIDE, len(thumbnails))
     while columns and len(thumbnails) % columns:
         thumbnails.append(np.full_like(thumbnails[0], 255))

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from pose_gan.errors import InputError
-from pose_gan.keypoints import MISSING, found
+from pose_gan.keypoints import MISSING, Annotations, found
+from pose_gan.skeleton import Skeleton
 
 METHODS = ("previous", "linear")
+MAX_GAP = 12  # frames, half a second; a joint that is away longer is hidden: the person has turned
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The poses of the target frames, completed.
+
+    Attributes:
+        names: T names of frames.
+        keypoints: int32 `(T, joints, 2)`, (y, x) in pixels of the frames, −1 where missing.
+        empty: number of frames in which nobody was found.
+        filled: number of joints that were taken from another frame, in frames with somebody.
+    """
+
+    names: tuple[str, ...]
+    keypoints: np.ndarray
+    empty: int
+    filled: int
 
 
 def frame_order(names: Sequence[str]) -> list[int]:
@@ -55,3 +75,36 @@ def fill_missing(keypoints: np.ndarray, method: str = "previous", max_gap: int |
         share = (frames - first) / np.maximum(last - first, 1)
         start = np.rint(start + (end - start) * share[..., None])
     return np.where(fillable[..., None], start, MISSING).astype(np.int32)
+
+
+def complete(annotations: Annotations, skeleton: Skeleton) -> Motion:
+    """Fills what was not found in some frames from the frames before (at the start: after).
+
+    Frames without anybody hold the whole pose. The joints that the skeleton requires are filled
+    always, others if they were away for 12 frames at most: after that they are hidden.
+
+    Raises: InputError: nobody in any frame, or a required joint in none.
+    """
+    keypoints = annotations.keypoints
+    someone = found(keypoints).any(axis=1)
+    if not someone.any():
+        raise InputError(
+            f"{annotations.path}: nobody was found in any of the {len(keypoints)} frames, so there is no motion to "
+            "follow; people should stand upright and be seen from head to hips or more; other frames, larger ones, or "
+            "another pose estimator may help"
+        )
+    required = skeleton.indices(skeleton.required)
+    lacking = [skeleton.joints[joint] for joint in required if not found(keypoints)[:, joint].any()]
+    if lacking:
+        raise InputError(
+            f"{annotations.path}: in none of the {len(keypoints)} frames was {', '.join(lacking)} found; "
+            f"the generator needs {', '.join(skeleton.required)}"
+        )
+    # The frame that stands in for each: itself, the last one with somebody, or the first one with somebody.
+    numbers = np.arange(len(keypoints))
+    held = np.maximum.accumulate(np.where(someone, numbers, -1))
+    held = keypoints[np.where(held < 0, someone.argmax(), held)]
+    filled = fill_missing(held, max_gap=MAX_GAP)
+    filled[:, required] = fill_missing(held)[:, required]
+    changed = found(filled) & ~found(keypoints)
+    return Motion(annotations.names, filled, int((~someone).sum()), int(changed[someone].sum()))

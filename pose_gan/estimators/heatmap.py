@@ -1,0 +1,197 @@
+"""A small fully convolutional pose network of our own, and the one that comes with the package.
+
+The network gives one map of logits a joint, at a quarter of the image's size. With one more logit, 0 for
+"nowhere", a joint's map is a probability over the places it may be in: `p = exp(l) / (1 + Σ exp(l))`. So "missing"
+is learnt like any place, and 1 − Σ p is its probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from pose_gan.errors import InputError
+from pose_gan.estimators.base import Poses
+from pose_gan.keypoints import MISSING
+from pose_gan.saving import load_model
+from pose_gan.skeleton import COCO18, Skeleton
+
+DEMO_FILE = Path(__file__).with_name("demo.keras")
+HEIGHT = 128  # of the images that the network sees; pixels
+STRIDE = 4  # pixels a cell of the maps
+MULTIPLE = 16  # the network halves its input four times
+THRESHOLD = 0.5  # probability below which a joint counts as missing
+
+
+def build_network(num_joints: int = COCO18.num_joints, width: int = 16) -> keras.Model:
+    """A residual encoder down to 1/16 of the image and back up to 1/4, of stock Keras layers.
+
+    Args:
+        num_joints: maps in the output.
+        width: channels of the first level; the others have 3, 4 and 6 times as many.
+    Returns: a model that takes RGB images `(B, H, W, 3)`, range [0, 255], with H and W divisible by 16, and gives
+        logits `(B, H/4, W/4, joints)`.
+    """
+    image = layers.Input((None, None, 3), name="image")
+    x = layers.Rescaling(1 / 127.5, offset=-1.0)(image)
+    x = _convolution(x, width, strides=2)
+    levels = []
+    for factor, blocks in ((3, 1), (4, 1), (6, 2)):
+        x = _convolution(x, factor * width, strides=2)
+        for _ in range(blocks):
+            x = _residual_block(x)
+        levels.append(x)
+    for skip in reversed(levels[:-1]):
+        x = layers.Conv2D(skip.shape[-1], 1, use_bias=False)(x)
+        x = layers.UpSampling2D(interpolation="bilinear")(x)
+        x = _residual_block(layers.Add()([x, skip]))
+    # A start at "nowhere, most likely" spares the first steps
+    bias = keras.initializers.Constant(-6.0)
+    logits = layers.Conv2D(num_joints, 1, bias_initializer=bias, name="logits")(x)
+    return keras.Model(image, logits, name="heat_map_network")
+
+
+def _convolution(x: keras.KerasTensor, channels: int, strides: int = 1, active: bool = True) -> keras.KerasTensor:
+    x = layers.Conv2D(channels, 3, strides=strides, padding="same", use_bias=False)(x)
+    x = layers.BatchNormalization(momentum=0.98)(x)
+    return layers.ReLU()(x) if active else x
+
+
+def _residual_block(x: keras.KerasTensor) -> keras.KerasTensor:
+    channels = x.shape[-1]
+    return layers.ReLU()(layers.Add()([x, _convolution(_convolution(x, channels), channels, active=False)]))
+
+
+def location_loss(logits: tf.Tensor, keypoints: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+    """Cross entropy of where the joints are, "nowhere" included.
+
+    The truth shares its weight between the four cells around a joint, as bilinear interpolation does, so that
+    their centre of gravity is its exact place.
+
+    Args:
+        logits: float32 `(B, h, w, joints)`.
+        keypoints: float32 `(B, joints, 2)`, (y, x) in pixels of the network's input.
+        present: bool `(B, joints)`; whether the joint is anywhere.
+    Returns: float32 scalar, mean over images and joints, in nats.
+    """
+    size = tf.shape(logits)[1:3]
+    cells = tf.clip_by_value((keypoints + 0.5) / STRIDE - 0.5, 0.0, tf.cast(size - 1, tf.float32))
+
+    def shares(axis: int) -> tf.Tensor:  # (B, joints, h or w)
+        return tf.nn.relu(1 - tf.abs(cells[..., axis, None] - tf.range(size[axis], dtype=tf.float32)))
+
+    at_place = tf.einsum("bhwj,bjh,bjw->bj", logits, shares(0), shares(1))
+    everywhere = tf.reshape(logits, (tf.shape(logits)[0], -1, logits.shape[-1]))
+    total = tf.reduce_logsumexp(tf.pad(everywhere, ((0, 0), (1, 0), (0, 0))), axis=1)
+    return tf.reduce_mean(total - tf.where(present, at_place, 0.0))
+
+
+def decode(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each joint is most likely, and how likely it is anywhere.
+
+    Args:
+        logits: float `(B, h, w, joints)`.
+    Returns: places, float32 `(B, joints, 2)`, (y, x) in cells, (0, 0) in the middle of the first: the centre of
+        gravity of the 3×3 cells around the likeliest one; and the probability that the joint is in the image,
+        float32 `(B, joints)`.
+    """
+    batch, _, width, joints = logits.shape
+    top = logits.max(axis=(1, 2))
+    weights = np.exp(logits - top[:, None, None])
+    anywhere = top + np.log(weights.sum(axis=(1, 2)))  # the logarithm of Σ exp(l)
+    row, column = np.divmod(weights.reshape(batch, -1, joints).argmax(axis=1), width)
+    padded = np.pad(weights, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    image, joint = np.ogrid[:batch, :joints]
+    shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    around = np.stack([padded[image, row + 1 + dy, column + 1 + dx, joint] for dy, dx in shifts])
+    offset = np.einsum("kbj,kc->bjc", around, np.array(shifts)) / around.sum(axis=0)[..., None]
+    places = np.stack([row, column], axis=-1) + offset
+    return places.astype(np.float32), tf.sigmoid(anywhere).numpy().astype(np.float32)
+
+
+class HeatMapEstimator:
+    """A network of `build_network` as an estimator.
+
+    Images of any size are scaled, with their aspect, to the height that the network was trained on, so the person
+    should fill the height of the image, as in the data sets' crops.
+
+    Args:
+        network: takes `(B, 128, W, 3)`, gives logits.
+        name: for messages.
+        skeleton: the joints of the network's maps.
+        threshold: a joint is missing where its probability is below.
+    Raises: InputError: the network's maps are not one a joint.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        name: str = "heat map network",
+        skeleton: Skeleton = COCO18,
+        threshold: float = THRESHOLD,
+    ) -> None:
+        if len(network.inputs) != 1 or network.output_shape[-1] != skeleton.num_joints:
+            raise InputError(
+                f"{name}: gives {network.output_shape[-1]} maps of {len(network.inputs)} inputs, expected one map for "
+                f"each of the {skeleton.num_joints} joints of skeleton {skeleton.name!r}, of one image"
+            )
+        self.name = name
+        self.skeleton = skeleton
+        self.preferred_batch = 32
+        self.network = network
+        self._threshold = threshold
+        self._graphs: dict[int, Callable[[np.ndarray], tf.Tensor]] = {}
+
+    def __call__(self, images: np.ndarray) -> Poses:
+        """Finds the main person in each image; see `Estimator`.
+
+        Raises: InputError: not uint8 images `(B, H, W, 3)`.
+        """
+        images = np.asarray(images)
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:]:
+            raise InputError(f"images: expected uint8 (B, H, W, 3), RGB, got {images.dtype} {images.shape}")
+        size = np.array(images.shape[1:3])
+        seen = np.array([HEIGHT, max(1, round(size[1] * HEIGHT / size[0]))])
+        parts = [
+            decode(self._maps(images[start : start + self.preferred_batch], seen))
+            for start in range(0, len(images), self.preferred_batch)
+        ]
+        empty = np.zeros((0, self.skeleton.num_joints), np.float32)
+        cells = np.concatenate([empty[..., None].repeat(2, -1), *(places for places, _ in parts)])
+        scores = np.concatenate([empty, *(likely for _, likely in parts)])
+        # A cell's middle lies half a cell from its border; a pixel's number is that of its upper left border
+        keypoints = np.floor((cells + 0.5) * STRIDE * (size / seen))
+        keypoints = np.clip(keypoints, 0, size - 1).astype(np.int32)
+        is_found = scores >= self._threshold
+        return Poses(np.where(is_found[..., None], keypoints, MISSING).astype(np.int32), np.where(is_found, scores, 0))
+
+    def _maps(self, images: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """Logits of the cells inside of the images, float32 `(B, h, w, joints)`, when scaled to the size `seen`."""
+        scaled = tf.image.resize(images, seen, antialias=True).numpy()
+        margin = [(0, 0), *((0, -side % MULTIPLE) for side in seen), (0, 0)]
+        logits = self._run(np.pad(scaled, margin, mode="edge")).numpy()
+        height, width = -(-seen // STRIDE)
+        return logits[:, :height, :width]
+
+    def _run(self, images: np.ndarray) -> tf.Tensor:
+        """The network as a graph: one for each width of images, since its upsampling wants to know the width."""
+        width = images.shape[2]
+        if width not in self._graphs:
+            shape = tf.TensorSpec((None, HEIGHT, width, 3), tf.float32)
+            self._graphs[width] = tf.function(lambda x: self.network(x, training=False), input_signature=[shape])
+        return self._graphs[width](images)
+
+
+@cache
+def demo_estimator() -> HeatMapEstimator:
+    """The network that comes with the package. It knows the people of the demo data (`data_prep demo`) only.
+
+    It was trained on drawings by `python -m data_prep train-estimator`; on photographs its answers mean nothing.
+    """
+    return HeatMapEstimator(load_model(DEMO_FILE), "demo network (knows drawn people only)")
