@@ -19,8 +19,15 @@ from pose_gan.checkpoint import OPTIONS, read_options
 from pose_gan.config import DataConfig, ModelConfig, RunConfig
 from pose_gan.data import open_pairs
 from pose_gan.errors import InputError, run_program
-from pose_gan.evaluation import generate, score
-from pose_gan.metrics import METRICS, create_metrics
+from pose_gan.evaluate import (
+    add_metric_arguments,
+    add_output_arguments,
+    check_outputs,
+    make_scorer,
+    seed,
+    write_outputs,
+)
+from pose_gan.evaluation import generate
 from pose_gan.networks import generator_config
 from pose_gan.options import (
     add_config_arguments,
@@ -31,8 +38,8 @@ from pose_gan.options import (
     pick,
     program_parser,
 )
-from pose_gan.report import write_grid, write_report
 from pose_gan.saving import load_generator
+from pose_gan.strips import strips_of
 
 EXAMPLE = """
 python test.py --dataset market --generator_checkpoint runs/00000-market-mask --report output/report.html
@@ -57,12 +64,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument_group("pairs").add_argument(
         "--images_for_test", type=_count, metavar="N", help="use the first N pairs (default: all in the pair file)"
     )
+    add_metric_arguments(parser)
     output = parser.add_argument_group("output")
     output.add_argument(
         "--generated_images_dir",
         default="output/generated_images",
         metavar="DIR",
-        help="folder of the strips, of metrics.json and of metrics_per_pair.csv (default: %(default)s)",
+        help="folder of the strips, metrics.json, metrics.csv and metrics_per_pair.csv (default: %(default)s)",
     )
     output.add_argument(
         "--load_generated_images",
@@ -78,16 +86,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         metavar="0|1",
         help="replace strips that another generator made in this folder (default: 0; strips of the same one are kept)",
     )
-    output.add_argument(
-        "--metrics",
-        type=lambda text: tuple(text.split(",")),
-        default=tuple(METRICS),
-        metavar="NAMES",
-        help=f"separated by commas (default: {','.join(METRICS)})",
-    )
-    output.add_argument("--report", metavar="FILE.html", help="write a page with scores and example pairs")
-    output.add_argument("--grid", metavar="FILE.png", help="write a picture of example pairs")
-    output.add_argument("--seed", type=_seed, default=0, metavar="N", help="of example pairs and dropout (default: 0)")
+    add_output_arguments(output)
+    output.add_argument("--seed", type=seed, default=0, metavar="N", help="of example pairs and dropout (default: 0)")
     return parser.parse_args(argv)
 
 
@@ -95,6 +95,8 @@ def main(argv: list[str] | None = None) -> int | None:
     """Runs the program. Raises InputError for bad input; see `run_program`."""
     args = parse(argv)
     _check(args)
+    runtime.configure()
+    scorer = make_scorer(args)
     run_dir, run = _run(args.generator_checkpoint)
     data_settings = data_config(args, run.data if run else None)
 
@@ -113,32 +115,18 @@ def main(argv: list[str] | None = None) -> int | None:
             generator, pairs, args.generated_images_dir, args.batch_size, args.use_dropout_test, args.overwrite
         )
         print(f"{made} images generated, {len(pairs) - made} were there already: {args.generated_images_dir}")
-    scores = score(args.generated_images_dir, pairs, args.metrics)
+    scores = scorer(strips_of(args.generated_images_dir, pairs))
     command = shlex.join(["python", "test.py", *(sys.argv[1:] if argv is None else argv)])
-    options = _options(args, data_settings, run)
-    scores.save(args.generated_images_dir, {"command": command, "options": options})
-    print(scores.table())
-    if args.report:
-        history = run_dir / "metrics.jsonl" if run_dir else None
-        history = history if history and history.exists() else None
-        write_report(args.report, scores, pairs, options, command, history, seed=args.seed)
-    if args.grid:
-        write_grid(args.grid, scores, pairs, seed=args.seed)
-    written = [str(Path(args.generated_images_dir) / "metrics.json"), args.report, args.grid]
-    print("written:", ", ".join(path for path in written if path))
+    history = run_dir / "metrics.jsonl" if run_dir else None
+    history = history if history and history.exists() else None
+    folder, options = Path(args.generated_images_dir), _options(args, data_settings, run)
+    write_outputs(args, scores, folder, command, options, history)
 
 
 def _count(text: str) -> int:
     """Type of flags that take a number above 0."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    """Type of the flag that takes a seed."""
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {2**32 - 1}, got {text!r}")
     return int(text)
 
 
@@ -149,10 +137,7 @@ def _check(args: argparse.Namespace) -> None:
             "--generator_checkpoint is missing: a run folder or a model file; "
             "--load_generated_images 1 scores strips that are there already"
         )
-    create_metrics(args.metrics)
-    for flag, path, suffixes in (("report", args.report, (".html",)), ("grid", args.grid, (".png", ".jpg"))):
-        if path and Path(path).suffix not in suffixes:
-            raise InputError(f"--{flag} {path}: the name must end in {' or '.join(suffixes)}")
+    check_outputs(args)
 
 
 def _run(checkpoint: str | None) -> tuple[Path | None, RunConfig | None]:
@@ -165,7 +150,6 @@ def _run(checkpoint: str | None) -> tuple[Path | None, RunConfig | None]:
 
 def _load(args: argparse.Namespace) -> keras.Model:
     """The generator, with a seed for its dropout."""
-    runtime.configure()
     keras.utils.set_random_seed(args.seed)
     return load_generator(args.generator_checkpoint)
 
@@ -185,7 +169,7 @@ def _compare(args: argparse.Namespace, model: ModelConfig) -> None:
 def _options(args: argparse.Namespace, data: DataConfig, run: RunConfig | None) -> dict[str, Any]:
     """All settings that count, flat, for the records; the run's own under `training: `."""
     options = {name: value for name, value in vars(args).items() if name not in ("skeleton", "metrics")}
-    options |= {"metrics": ",".join(args.metrics), **dataclasses.asdict(data)}
+    options |= dataclasses.asdict(data)
     if run:
         sections = run.to_dict()
         sections["model"]["skeleton"] = run.model.skeleton.name

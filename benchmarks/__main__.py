@@ -20,6 +20,7 @@ BENCHMARKS = {
     "inference": "images a second of the generator",
     "pipeline": "images a second of the input pipeline, against what training takes (after step)",
     "annotation": "images a second of a pose network, and decoding's share (with --pose_estimator, --images_dir)",
+    "evaluation": "SSIM, mask-SSIM and L1 of a folder of strips against a loop with scikit-image",
     "growth": "cost against batch and image size",
 }
 REPEATS, QUICK_REPEATS = 15, 2

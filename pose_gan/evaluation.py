@@ -1,4 +1,4 @@
-"""From a generator to numbers: strips for all pairs of a list, and their scores.
+"""From a generator to numbers: strips for all pairs of a list; `pose_gan.scoring` gives their scores.
 
 A *strip* is source | target | generated side by side, in `<from>_<to>.png` (the names keep their
 suffixes), as the release writes and reads it. Scoring reads strips back from disk, so it works on
@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,23 +25,16 @@ from pose_gan.data import PairData, iterate, ordered_batches
 from pose_gan.drawing import strip, to_uint8, write_image
 from pose_gan.errors import InputError
 from pose_gan.files import list_images, write_json
-from pose_gan.images import read_image
-from pose_gan.metrics import METRICS, ImageBatch, Metric, Result, create_metrics
-from pose_gan.metrics.scores import Scores
+from pose_gan.scoring import score
+from pose_gan.strip_names import strip_name
+from pose_gan.strips import read_strip
+
+__all__ = ["generate", "read_strip", "score", "strip_name"]
 
 GENERATION_FILE = "generation.json"
 GENERATED_FOLDER = "generated"
 BATCH_SIZE = 16  # the fastest on CPU; on GPU more may be
-SCORING_BATCH = 16
 WRITERS = 2  # threads; compressing a PNG takes less than generating its image
-
-
-def strip_name(source: str, target: str) -> str:
-    """`a.jpg`, `b.jpg` → `a.jpg_b.jpg.png`, as in the release."""
-    return f"{source}_{target}.png"
-
-
-# ---------------------------------------------------------------------------------- generation
 
 
 def generate(
@@ -181,67 +173,3 @@ def _fingerprint(generator: keras.Model, data: PairData, dropout: bool) -> dict[
         "annotations": images.hexdigest()[:16],
         "image_size": list(data.image_size),
     }
-
-
-# ------------------------------------------------------------------------------------- scoring
-
-
-def read_strip(path: str | os.PathLike[str], image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Reads source, target and generated image, each uint8 `(H, W, 3)`.
-
-    Args:
-        path: a strip.
-        image_size: (height, width) in pixels of each of the three.
-    Raises: InputError: absent, not an image, or of another size than (H, 3W).
-    """
-    picture = read_image(path)
-    height, width = image_size
-    if picture.shape[:2] != (height, 3 * width):
-        raise InputError(
-            f"{path}: {picture.shape[0]}x{picture.shape[1]} pixels (height x width), expected {height}x{3 * width}: "
-            "source, target and generated image side by side"
-        )
-    source, target, generated = np.split(picture, 3, axis=1)
-    return source, target, generated
-
-
-def score(strips_dir: str | os.PathLike[str], data: PairData, metrics: Iterable[str] = tuple(METRICS)) -> Scores:
-    """Scores the strips of all pairs in `data`, against the targets in the strips.
-
-    Args:
-        strips_dir: folder with a strip for every pair; other files in it are of no effect.
-        data: the pairs, and the target keypoints for the masked metrics.
-        metrics: names in `pose_gan.metrics.METRICS`.
-    Raises: InputError: names the first strip that is missing, unreadable or of another size; or an
-        unknown metric.
-    """
-    strips_dir, metrics = Path(strips_dir), tuple(metrics)
-    generated, copied = create_metrics(metrics), create_metrics(metrics)
-    paths = [strips_dir / strip_name(*pair) for pair in data.pairs.to_numpy()]
-    present = set(list_images(strips_dir))
-    missing = [path for path in paths if path.name not in present]
-    if missing:
-        raise InputError(
-            f"{missing[0]}: no such strip ({len(missing)} of {len(paths)} are missing); generate them, "
-            "or give the pair list that they were made from"
-        )
-    targets = [data.annotations.rows[name] for name in data.pairs["to"]]
-    keypoints = data.annotations.keypoints[targets]
-    with tqdm(total=len(paths), unit="pair", desc="Scoring") as progress:
-        for start in range(0, len(paths), SCORING_BATCH):
-            part = slice(start, start + SCORING_BATCH)
-            strips = [read_strip(path, data.image_size) for path in paths[part]]
-            sources, references, images = (np.stack(column) for column in zip(*strips, strict=True))
-            _update(generated, ImageBatch(images, references, keypoints[part], data.skeleton))
-            _update(copied, ImageBatch(sources, references, keypoints[part], data.skeleton))
-            progress.update(len(strips))
-    return Scores(_results(generated), _results(copied), data.pairs, strips_dir)
-
-
-def _update(metrics: dict[str, Metric], batch: ImageBatch) -> None:
-    for metric in metrics.values():
-        metric.update(batch)
-
-
-def _results(metrics: dict[str, Metric]) -> dict[str, Result]:
-    return {name: metric.result() for name, metric in metrics.items()}

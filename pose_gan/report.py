@@ -11,33 +11,30 @@ import datetime
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import imageio.v3 as iio
 import jinja2
 import numpy as np
 
-from pose_gan.data import PairData
-from pose_gan.drawing import draw_skeleton, grid, write_image
-from pose_gan.evaluation import read_strip, strip_name
+from pose_gan import charts
+from pose_gan.drawing import grid, write_image
+from pose_gan.examples import caption, choose, enlarge, pose_picture
 from pose_gan.files import write_text
-from pose_gan.keypoints import found
-from pose_gan.metrics import METRICS
-from pose_gan.metrics.scores import Scores, format_result
+from pose_gan.metrics import METRICS, Result
+from pose_gan.metrics.scores import ROWS, Scores, format_outcome
+from pose_gan.published import DATASET_TITLES, PRESET_TITLES, REAL, PublishedRow, known_dataset, paper_row, preset_of
 from pose_gan.run_log import read_history
 from pose_gan.versions import versions
 
-RANKING = "mask_ssim"
 GRID_HEADERS = ("source", "source pose", "target pose", "target", "generated")
-CHART_WIDTH, CHART_HEIGHT = 300, 90  # units of the drawing; the page scales it
-CURVE_POINTS = 300
+DRAWN_HEIGHT = 256  # pixels, about; poses and grids are drawn at a multiple of the image size
+TRAINING = "training: "  # what the names of training's settings begin with, among the options
 
 
 def write_report(
     path: str | os.PathLike[str],
     scores: Scores,
-    data: PairData,
     options: Mapping[str, Any] | None = None,
     command: str = "",
     history: str | os.PathLike[str] | None = None,
@@ -46,19 +43,21 @@ def write_report(
 ) -> None:
     """Writes a self-contained HTML page, atomically.
 
-    It shows the scores beside those of copying the source image, loss curves, pairs drawn at random,
-    the best and the worst pairs by mask-SSIM, and how all this was made.
+    It shows the scores beside those of copying the source image and beside the paper's row (where the settings are
+    those of a preset and the data set is the paper's), what was not computed and why, pairs drawn at random, the best
+    and the worst pairs by mask-SSIM, how scores are distributed, PCKh of each joint, loss curves, and how all this
+    was made.
 
     Args:
         path: the file, `.html`.
-        scores: from `pose_gan.evaluation.score`; the strips must still be there.
-        data: the pairs that were scored.
-        options: settings of the run, to be listed; values are shown by `str`.
+        scores: from `pose_gan.scoring.score`; the images must still be there.
+        options: settings of the run, to be listed; values are shown by `str`. `dataset` and `training: <name>` tell
+            the paper's row.
         command: what was typed, to be shown.
         history: a `metrics.jsonl` of training: a JSON object a line, with `step` and numbers.
         pairs: pairs shown in each of the three groups.
         seed: of the random choice.
-    Raises: InputError: a strip or `history` cannot be read.
+    Raises: InputError: an image or `history` cannot be read.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pose_gan"),
@@ -67,175 +66,156 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    options = options or {}
+    preset, dataset = preset_of(options), known_dataset(options.get("dataset"), scores.images.image_size)
+    shown = {name: _shown(value) for name, value in sorted(options.items())}
     page = environment.get_template("report.html.j2").render(
-        title=f"{len(scores.pairs)} generated images",
+        title=f"{len(scores.pairs):,} generated images",
+        subject=" on ".join(filter(None, (PRESET_TITLES.get(preset or ""), DATASET_TITLES.get(dataset or "")))),
         made=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        strips_dir=str(scores.strips_dir),
-        metrics=_metric_rows(scores),
-        groups=[
-            (name, note, [_card(scores, data, row) for row in rows])
-            for name, note, rows in _selection(scores, pairs, seed)
-        ],
-        image_size=data.image_size,
-        curves=[] if history is None else [_curve(*item) for item in read_history(history).items()],
-        chart=(CHART_WIDTH, CHART_HEIGHT),
-        options=sorted((name, _shown(value)) for name, value in (options or {}).items()),
+        images_dir=str(scores.images.folder),
+        image_size=scores.images.image_size,
+        table=_score_table(scores, paper_row(preset, dataset), paper_row(REAL, dataset)),
+        not_computed=_not_computed(scores),
+        protocols=[_protocol(name) for name in scores.generated],
+        groups=[(group, [_card(scores, row) for row in group.rows]) for group in choose(scores, pairs, seed)],
+        histograms=_histograms(scores),
+        joints=_joints(scores),
+        curves=[] if history is None else [charts.curve(name, *item) for name, item in read_history(history).items()],
+        chart=(charts.WIDTH, charts.HEIGHT),
         command=command,
         versions=versions(),
         seed=seed,
+        options=[(name, value) for name, value in shown.items() if not name.startswith(TRAINING)],
+        training=[(name[len(TRAINING) :], value) for name, value in shown.items() if name.startswith(TRAINING)],
     )
     write_text(path, page)
 
 
-def write_grid(path: str | os.PathLike[str], scores: Scores, data: PairData, pairs: int = 4, seed: int = 0) -> None:
+def write_grid(path: str | os.PathLike[str], scores: Scores, pairs: int = 4, seed: int = 0) -> None:
     """Writes one picture with random, best and worst pairs: source, both poses, target, generated.
 
     Args: as `write_report`; the suffix of `path` chooses the format.
     """
-    height = data.image_size[0]
+    scale = _scale(scores)
     rows, captions, shown = [], [], set()
-    for name, _, group in _selection(scores, pairs, seed):
-        for row in group:
+    for group in choose(scores, pairs, seed):
+        for row in group.rows:
             if row in shown:
                 continue
             shown.add(row)
-            source, target, generated = _read(scores, data, row)
-            poses = [draw_skeleton(pose, data.image_size, data.skeleton) for pose in _keypoints(scores, data, row)]
-            rows.append([source, *poses, target, generated])
-            captions.append(f"{name}: {_caption(scores, row)}")
-    write_image(path, grid(rows, GRID_HEADERS, scale=max(1, round(256 / height)), captions=captions))
+            pictures = _pictures(scores, row, scale).values()
+            unknown = np.zeros((*(side * scale for side in scores.images.image_size), 3), np.uint8)
+            rows.append([unknown if picture is None else picture for picture in pictures])
+            names = scores.pairs.iloc[row]
+            captions.append(f"{group.name}: {names['from']} -> {names['to']}, {caption(scores, row)}")
+    write_image(path, grid(rows, GRID_HEADERS, captions=captions))
 
 
 # ----------------------------------------------------------------------------------- the parts
 
 
-def _selection(scores: Scores, count: int, seed: int) -> list[tuple[str, str, list[int]]]:
-    """(name, explanation, rows) of the groups of pairs to show."""
-    total = len(scores.pairs)
-    random_rows = np.random.default_rng(seed).permutation(total)[:count]
-    groups = [("random", f"drawn with seed {seed}", sorted(random_rows.tolist()))]
-    ranking = _ranking(scores)
-    if ranking is not None:
-        title, order = METRICS[ranking].title, np.argsort(_values(scores, ranking), kind="stable")
-        order = order[::-1] if METRICS[ranking].higher_is_better else order
-        groups.append(("best", f"by {title}, best first", order[:count].tolist()))
-        groups.append(("worst", f"by {title}, worst first", order[::-1][:count].tolist()))
-    return groups
-
-
-def _ranking(scores: Scores) -> str | None:
-    """The metric that orders pairs: mask-SSIM, or the first that scores single images; None without any."""
-    single = [name for name, result in scores.generated.items() if result.values is not None]
-    return RANKING if RANKING in single else next(iter(single), None)
-
-
-def _values(scores: Scores, metric: str) -> np.ndarray:
-    values = scores.generated[metric].values
-    assert values is not None
-    return values
-
-
-def _metric_rows(scores: Scores) -> list[dict[str, Any]]:
+def _score_table(scores: Scores, paper: PublishedRow | None, paper_real: PublishedRow | None) -> dict[str, Any]:
+    """Columns and rows of the table of scores; a column of the paper stands beside ours."""
+    published = {"generated": paper, "real": paper_real}
+    columns: list[tuple[str, PublishedRow | None]] = []
+    for row in scores.rows:
+        columns.append((ROWS[row], None))
+        if beside := published.get(row):
+            columns.append((f"paper: {beside.name}", beside))
     rows = []
-    for name, result in scores.generated.items():
-        spec, copied = METRICS[name], scores.copy_source[name]
-        better = result.mean > copied.mean if spec.higher_is_better else result.mean < copied.mean
-        rows.append(
-            {
-                "title": spec.title,
-                "higher": spec.higher_is_better,
-                "generated": format_result(result),
-                "copied": format_result(copied),
-                "better": better,
-                "settings": "; ".join(
-                    f"{key.replace('_', ' ')}: {value}"
-                    for key, value in spec.settings.items()
-                    if value is not None and value is not False
-                ),
-            }
-        )
-    return rows
+    for name, outcome in scores.rows["generated"].items():
+        cells = []
+        for row, outcomes in scores.rows.items():
+            better = row in ("generated", "copy_source") and _better(name, scores) == row
+            cells.append((format_outcome(outcomes[name]), "best" if better else ""))
+            if beside := published.get(row):
+                cells.append((beside.values.get(name, ""), "paper"))
+        spec = METRICS[name]
+        computed = isinstance(outcome, Result)
+        rows.append({"title": spec.title, "higher": spec.higher_is_better, "cells": cells, "computed": computed})
+    notes = [
+        f"{title}: {row.source}, {row.pairs:,} test pairs of {DATASET_TITLES[row.dataset]}; "
+        "only what was measured by the same protocol."
+        for title, row in columns
+        if row
+    ]
+    headers = [(title, row and DATASET_TITLES[row.dataset]) for title, row in columns]
+    return {"columns": headers, "rows": rows, "notes": notes}
 
 
-def _card(scores: Scores, data: PairData, row: int) -> dict[str, Any]:
-    """The pictures and texts of one pair."""
-    source, target, generated = _read(scores, data, row)
+def _better(metric: str, scores: Scores) -> str | None:
+    """Which of generated images and copied sources score better; None if that is not known."""
+    ours, copied = scores.generated.get(metric), scores.copy_source.get(metric)
+    if ours is None or copied is None or ours.mean == copied.mean:
+        return None
+    return "generated" if (ours.mean > copied.mean) == METRICS[metric].higher_is_better else "copy_source"
+
+
+def _not_computed(scores: Scores) -> list[tuple[str, str]]:
+    """Titles of metrics, and the reason that they share."""
+    titles: dict[str, list[str]] = {}
+    for name, reason in scores.not_computed.items():
+        titles.setdefault(reason, []).append(METRICS[name].title)
+    return [(", ".join(names), reason) for reason, names in titles.items()]
+
+
+def _protocol(metric: str) -> tuple[str, str, str]:
+    """Title, what the metric compares with, and its settings in words."""
+    spec = METRICS[metric]
+    settings = {key.replace("_", " "): value for key, value in spec.settings.items() if value not in (None, False)}
+    return spec.title, spec.protocol, "; ".join(f"{key}: {value}" for key, value in settings.items())
+
+
+def _scale(scores: Scores) -> int:
+    return max(1, round(DRAWN_HEIGHT / scores.images.image_size[0]))
+
+
+def _pictures(scores: Scores, row: int, scale: int = 1) -> dict[str, np.ndarray | None]:
+    """The pictures of a pair under `GRID_HEADERS`, images enlarged `scale` times; None for a pose nobody knows."""
     names = scores.pairs.iloc[row]
-    factor = max(1, round(256 / data.image_size[0]))  # lines are drawn finer than the image's pixels
-    pose = _keypoints(scores, data, row)[1].astype(float)
-    enlarged = np.where(found(pose)[:, None], (pose + 0.5) * factor - 0.5, -1)
-    size = (data.image_size[0] * factor, data.image_size[1] * factor)
-    pictures = {
-        "source": source,
-        "target pose": draw_skeleton(enlarged, size, data.skeleton),
-        "target": target,
-        "generated": generated,
-    }
+    source, target, generated = (enlarge(image, scale) for image in scores.images.read(row))
+    poses = [pose_picture(scores.images, names[side], _scale(scores)) for side in ("from", "to")]
+    return dict(zip(GRID_HEADERS, (source, *poses, target, generated), strict=True))
+
+
+def _card(scores: Scores, row: int) -> dict[str, Any]:
+    """The pictures and texts of one pair."""
+    names = scores.pairs.iloc[row]
+    pictures = _pictures(scores, row)
     return {
-        "pictures": [(name, _data_url(picture)) for name, picture in pictures.items()],
+        "pictures": [(name, None if picture is None else _data_url(picture)) for name, picture in pictures.items()],
         "source": names["from"],
         "target": names["to"],
-        "caption": _caption(scores, row, with_names=False),
+        "caption": caption(scores, row),
     }
 
 
-def _caption(scores: Scores, row: int, with_names: bool = True) -> str:
-    names = scores.pairs.iloc[row]
-    shown = [name for name in ("mask_ssim", "ssim", "l1") if name in scores.generated]
-    numbers = [f"{METRICS[name].title} {_values(scores, name)[row]:.3f}" for name in shown]
-    return ", ".join(([f"{names['from']} -> {names['to']}"] if with_names else []) + numbers)
+def _histograms(scores: Scores) -> list[charts.Histogram]:
+    """Per-image scores of generated images and copied sources."""
+    charted = []
+    for name, result in scores.generated.items():
+        copied = scores.copy_source.get(name)
+        sets = {"generated": result, "copy_source": copied}
+        values = {ROWS[row]: item.values for row, item in sets.items() if item is not None and item.values is not None}
+        if result.values is not None:
+            charted.append(charts.histogram(METRICS[name].title, values))
+    return charted
 
 
-def _read(scores: Scores, data: PairData, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    names = scores.pairs.iloc[row]
-    return read_strip(scores.strips_dir / strip_name(names["from"], names["to"]), data.image_size)
-
-
-def _keypoints(scores: Scores, data: PairData, row: int) -> np.ndarray:
-    """Of source and target: `(2, joints, 2)`."""
-    names = scores.pairs.iloc[row]
-    return data.annotations.keypoints[[data.annotations.rows[names[key]] for key in ("from", "to")]]
+def _joints(scores: Scores) -> dict[str, Any] | None:
+    """PCKh of each joint, a column a row of scores; None where it was not computed."""
+    rows = {row: outcomes.get("pckh") for row, outcomes in scores.rows.items()}
+    shares = {ROWS[row]: outcome.details for row, outcome in rows.items() if isinstance(outcome, Result)}
+    if not isinstance(rows["generated"], Result):
+        return None
+    return {"title": METRICS["pckh"].title, "columns": list(shares), "rows": charts.bars(shares)}
 
 
 def _data_url(picture: np.ndarray) -> str:
     buffer = io.BytesIO()
     iio.imwrite(buffer, picture, extension=".png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One chart: `points` for an SVG polyline, and its labels."""
-
-    name: str
-    points: str
-    low: str
-    high: str
-    last: str
-    first_step: str
-    last_step: str
-
-
-def _curve(name: str, curve: tuple[list[float], list[float]]) -> Curve:
-    """A chart of a curve; above `CURVE_POINTS` points, neighbours are averaged."""
-    steps, values = (np.array(axis, dtype=float) for axis in curve)
-    last = values[-1]
-    if len(steps) > CURVE_POINTS:
-        parts = np.array_split(np.arange(len(steps)), CURVE_POINTS)
-        steps, values = (np.array([axis[part].mean() for part in parts]) for axis in (steps, values))
-    low, high = values.min(), values.max()
-    x = (steps - steps[0]) / (steps[-1] - steps[0] or 1) * CHART_WIDTH
-    y = (high - values) / (high - low or 1) * CHART_HEIGHT
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-    return Curve(
-        name=name.replace("_", " "),
-        points=points,
-        low=f"{low:.4g}",
-        high=f"{high:.4g}",
-        last=f"{last:.4g}",
-        first_step=f"{curve[0][0]:g}",
-        last_step=f"{curve[0][-1]:,.0f}",
-    )
 
 
 def _shown(value: Any) -> str:

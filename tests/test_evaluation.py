@@ -18,7 +18,7 @@ from pose_gan.drawing import to_uint8
 from pose_gan.errors import InputError
 from pose_gan.evaluation import generate, read_strip, score, strip_name
 from pose_gan.keypoints import write_annotations
-from pose_gan.metrics import METRICS, l1, mask_ssim, ssim
+from pose_gan.metrics import BY_DEFAULT, l1, mask_ssim, psnr, ssim
 from pose_gan.networks import build_generator
 from pose_gan.pairs import write_pairs
 from pose_gan.skeleton import COCO18
@@ -156,7 +156,9 @@ def test_scores_are_those_of_the_strips(data, tmp_path):
         np.testing.assert_array_equal(results["ssim"].values, ssim(images, targets))
         np.testing.assert_array_equal(results["ssim_standard"].values, ssim(images, targets, "standard"))
         np.testing.assert_array_equal(results["mask_ssim"].values, mask_ssim(images, targets, keypoints))
+        np.testing.assert_array_equal(results["ssim_gfla"].values, ssim(images, targets, "gfla"))
         np.testing.assert_array_equal(results["l1"].values, l1(images, targets))
+        np.testing.assert_array_equal(results["psnr"].values, psnr(images, targets))
         assert results["l1"].mean == pytest.approx(l1(images, targets).mean())
 
 
@@ -168,13 +170,22 @@ def test_saved_scores_can_be_read_back(data, tmp_path):
     assert values["count"] == 7
     assert values["run"] == {"command": "python test.py"}
     assert {"python", "numpy", "keras"} <= set(values["versions"])
-    assert values["metrics"]["ssim"]["settings"]["protocol"] == "release"
+    assert values["images"] == str(tmp_path / "out")
+    assert values["image_size"] == list(SIZE)
+    entry = values["metrics"]["ssim"]
+    assert entry["settings"]["protocol"] == "release"
+    assert "the paper's SSIM" in entry["protocol"]
+    low, high = entry["generated"]["interval_95"]
+    assert low < entry["generated"]["mean"] < high
     assert values["metrics"]["l1"]["generated"]["mean"] == scores.generated["l1"].mean
     table = pd.read_csv(tmp_path / "out/metrics_per_pair.csv")
     assert list(table.columns) == ["from", "to", "ssim", "l1", "copy_source_ssim", "copy_source_l1"]
     assert list(zip(table["from"], table["to"], strict=True)) == PAIRS
     assert table["l1"].tolist() == pytest.approx(scores.per_pair()["l1"].tolist())
     assert f"{scores.copy_source['ssim'].mean:.4f}" in scores.table()
+    line = pd.read_csv(tmp_path / "out/metrics.csv")
+    assert list(line.columns) == ["images", "pairs", "ssim", "ssim_std", "l1", "l1_std"]
+    assert line["l1"].item() == pytest.approx(scores.generated["l1"].mean, rel=1e-5)
 
 
 def test_scoring_names_bad_strips(data, tmp_path):
@@ -209,7 +220,8 @@ def test_program_scores_a_folder_of_strips(program, data, folder, capsys):
     assert "7 pairs" in shown
     assert "mask-SSIM (standard), higher is better" in shown
     values = json.loads((folder / "out/metrics.json").read_text(encoding="utf-8"))
-    assert set(values["metrics"]) == set(METRICS)
+    assert tuple(values["metrics"]) == BY_DEFAULT
+    assert values["run"]["options"]["metrics"] == ",".join(BY_DEFAULT)
     assert values["run"]["command"].startswith("python test.py --dataset own")
     assert (folder / "r.html").stat().st_size > 10_000
     assert iio.imread(folder / "g.png").ndim == 3
@@ -237,11 +249,34 @@ def test_program_generates_from_a_run(program, folder, monkeypatch, capsys):
         program.main([*out, "--images_dir", str(folder / "elsewhere")])
 
 
+def test_program_scores_real_images_and_says_what_it_cannot(program, data, folder, capsys):
+    generate(fake_generator(), data, folder / "out")
+    table = folder / "table.csv"
+    more = ["--load_generated_images", 1, "--real", 1, "--metrics", "ssim,is", "--append_to", table]
+    program.main(flags(folder, *more))
+    shown = capsys.readouterr().out
+    assert "real images" in shown
+    assert "IS: needs the Inception network of 2015" in shown.split("not computed")[1]
+    values = json.loads((folder / "out/metrics.json").read_text(encoding="utf-8"))["metrics"]
+    assert values["ssim"]["real"]["mean"] == pytest.approx(1)
+    for row in ("generated", "copy_source", "real"):
+        assert values["is"][row]["not_computed"].startswith("needs the Inception network of 2015")
+    program.main(flags(folder, *more))
+    lines = pd.read_csv(table)
+    assert lines["ssim"].tolist() == [pytest.approx(values["ssim"]["generated"]["mean"], rel=1e-5)] * 2
+    assert lines["is"].str.startswith("not computed: needs").all()
+
+
 def test_program_refuses_what_cannot_work_at_once(program, folder):
     with pytest.raises(InputError, match="--generator_checkpoint is missing"):
         program.main(flags(folder))
     with pytest.raises(InputError, match="metric 'fame' is not known"):
         program.main(flags(folder, "--load_generated_images", 1, "--metrics", "ssim,fame"))
+    with pytest.raises(InputError, match=r"--inception_graph: absent.pb: no such file"):
+        program.main(flags(folder, "--load_generated_images", 1, "--inception_graph", "absent.pb"))
+    (folder / "notes.csv").write_text("a,b\n")
+    with pytest.raises(InputError, match=r"notes.csv: not a table of scores \(images,pairs,…\); give another file"):
+        program.main(flags(folder, "--load_generated_images", 1, "--append_to", folder / "notes.csv"))
     with pytest.raises(InputError, match=r"--report r.pdf: the name must end in .html"):
         program.main(flags(folder, "--load_generated_images", 1, "--report", "r.pdf"))
     with pytest.raises(SystemExit, match="2"):

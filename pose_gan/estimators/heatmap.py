@@ -7,6 +7,7 @@ is learnt like any place, and 1 − Σ p is its probability.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,10 +20,9 @@ from keras import layers
 from pose_gan.errors import InputError
 from pose_gan.estimators.base import Poses
 from pose_gan.keypoints import MISSING
-from pose_gan.saving import load_model
 from pose_gan.skeleton import COCO18, Skeleton
 
-DEMO_FILE = Path(__file__).with_name("demo.keras")
+DEMO_FILE = Path(__file__).with_name("demo.weights.h5")  # weights only: whole models tie to a version of Keras
 HEIGHT = 128  # of the images that the network sees; pixels
 STRIDE = 4  # pixels a cell of the maps
 MULTIPLE = 16  # the network halves its input four times
@@ -68,6 +68,23 @@ def _residual_block(x: keras.KerasTensor) -> keras.KerasTensor:
     return layers.ReLU()(layers.Add()([x, _convolution(_convolution(x, channels), channels, active=False)]))
 
 
+def load_network(path: str | os.PathLike[str], num_joints: int = COCO18.num_joints, width: int = 16) -> keras.Model:
+    """A network of `build_network` with the weights of a `.weights.h5` file.
+
+    Raises: InputError: no such file, or weights of something else.
+    """
+    network = build_network(num_joints, width)
+    try:
+        network.load_weights(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file of weights") from None
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        expected = f"a heat map network of width {width} for {num_joints} joints"
+        raise InputError(f"{path}: damaged, or not the weights of {expected}: {reason}") from None
+    return network
+
+
 def location_loss(logits: tf.Tensor, keypoints: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
     """Cross entropy of where the joints are, "nowhere" included.
 
@@ -106,7 +123,7 @@ def decode(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     weights = np.exp(logits - top[:, None, None])
     anywhere = top + np.log(weights.sum(axis=(1, 2)))  # the logarithm of Σ exp(l)
     row, column = np.divmod(weights.reshape(batch, -1, joints).argmax(axis=1), width)
-    padded = np.pad(weights, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    padded = np.pad(weights, np.array([(0, 0), (1, 1), (1, 1), (0, 0)]))
     image, joint = np.ogrid[:batch, :joints]
     shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     around = np.stack([padded[image, row + 1 + dy, column + 1 + dx, joint] for dy, dx in shifts])
@@ -194,4 +211,4 @@ def demo_estimator() -> HeatMapEstimator:
 
     It was trained on drawings by `python -m data_prep train-estimator`; on photographs its answers mean nothing.
     """
-    return HeatMapEstimator(load_model(DEMO_FILE), "demo network (knows drawn people only)")
+    return HeatMapEstimator(load_network(DEMO_FILE), "demo network (knows drawn people only)")

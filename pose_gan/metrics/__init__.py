@@ -1,6 +1,6 @@
 """Scores of generated images against real ones: a file per metric, one table of all.
 
-Functions on arrays (`ssim`, `mask_ssim`, `l1`, `body_mask`) are for other code; `METRICS` is what the
+Functions on arrays (`ssim`, `mask_ssim`, `l1`, `body_mask`, …) are for other code; `METRICS` is what the
 programs go through: name → `MetricSpec`, whose `create()` gives an object that is fed batches of
 images and then asked for its `Result`. So a metric may look at one image at a time (SSIM), or at the
 whole set (a distance between distributions); nothing keeps images in memory.
@@ -11,65 +11,100 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pose_gan.errors import InputError
-from pose_gan.metrics.base import ImageBatch, Metric, MetricOptions, MetricSpec, PerImage, Result
+from pose_gan.metrics.base import (
+    CannotCompute,
+    ImageBatch,
+    Metric,
+    MetricOptions,
+    MetricSpec,
+    NotComputed,
+    Outcome,
+    PerImage,
+    Result,
+)
 from pose_gan.metrics.body_mask import body_mask
+from pose_gan.metrics.detection import SPECS as _DETECTION
+from pose_gan.metrics.detection import detection_score
+from pose_gan.metrics.fid import SPECS as _FID
+from pose_gan.metrics.fid import frechet_distance
+from pose_gan.metrics.inception_score import SPECS as _INCEPTION
+from pose_gan.metrics.inception_score import inception_score
+from pose_gan.metrics.l1 import SPECS as _L1
 from pose_gan.metrics.l1 import l1
+from pose_gan.metrics.lpips import SPECS as _LPIPS
+from pose_gan.metrics.lpips import lpips
+from pose_gan.metrics.pose import SPECS as _POSE
+from pose_gan.metrics.psnr import SPECS as _PSNR
+from pose_gan.metrics.psnr import psnr
 from pose_gan.metrics.ssim import PROTOCOLS, mask_ssim, ssim
+from pose_gan.metrics.ssim import SPECS as _SSIM
 
 __all__ = [
+    "BY_DEFAULT",
     "METRICS",
     "PROTOCOLS",
+    "CannotCompute",
     "ImageBatch",
     "Metric",
     "MetricOptions",
     "MetricSpec",
+    "NotComputed",
+    "Outcome",
     "PerImage",
     "Result",
     "body_mask",
     "create_metrics",
+    "default_metrics",
+    "detection_score",
+    "frechet_distance",
+    "inception_score",
     "l1",
+    "lpips",
     "mask_ssim",
+    "psnr",
     "ssim",
 ]
 
-
-def _ssim_spec(protocol: str, masked: bool) -> MetricSpec:
-    def score(batch: ImageBatch):
-        if not masked:
-            return ssim(batch.generated, batch.reference, protocol)
-        return mask_ssim(batch.generated, batch.reference, batch.target_keypoints, protocol, batch.skeleton)
-
-    settings = {"protocol": protocol, **PROTOCOLS[protocol].to_dict()}
-    if masked:
-        settings["mask"] = "body mask of the target pose, half width 4 px, closed by a 5x5 square"
-    return MetricSpec(
-        name=("mask_" if masked else "") + "ssim" + ("" if protocol == "release" else f"_{protocol}"),
-        title=("mask-" if masked else "") + "SSIM" + ("" if protocol == "release" else f" ({protocol})"),
-        higher_is_better=True,
-        settings=settings,
-        create=lambda options: PerImage(score),
-    )
-
-
-_SPECS = (
-    *(_ssim_spec(protocol, masked) for protocol in ("release", "standard") for masked in (False, True)),
-    MetricSpec(
-        name="l1",
-        title="L1",
-        higher_is_better=False,
-        settings={"scale": "pixels in [-1, 1]"},
-        create=lambda options: PerImage(lambda batch: l1(batch.generated, batch.reference)),
-    ),
+# The order of tables. Namesakes on scales of their own (another network) come last.
+_ORDER = (
+    *("ssim", "mask_ssim", "ssim_standard", "mask_ssim_standard", "ssim_gfla"),
+    *("l1", "psnr", "is", "mask_is", "ds", "fid", "lpips", "pckh"),
 )
+_SPECS = {spec.name: spec for spec in (*_SSIM, *_L1, *_PSNR, *_INCEPTION, *_DETECTION, *_FID, *_LPIPS, *_POSE)}
 
-METRICS: dict[str, MetricSpec] = {spec.name: spec for spec in _SPECS}
+METRICS: dict[str, MetricSpec] = {name: _SPECS[name] for name in dict.fromkeys((*_ORDER, *_SPECS))}
+BY_DEFAULT = tuple(name for name, spec in METRICS.items() if spec.by_default)
 
 
-def create_metrics(names: Iterable[str], options: MetricOptions = MetricOptions()) -> dict[str, Metric]:  # noqa: B008
-    """A fresh metric a name. Raises InputError for a name that is not in `METRICS`."""
-    metrics: dict[str, Metric] = {}
-    for name in names:
+def create_metrics(
+    names: Iterable[str],
+    options: MetricOptions = MetricOptions(),  # noqa: B008
+) -> dict[str, Metric | NotComputed]:
+    """A fresh metric a name, or why there can be none: an optional file or package is not there.
+
+    Raises: InputError: a name that is not in `METRICS`; a file in `options` that is bad.
+    """
+    names = tuple(dict.fromkeys(names))
+    for name in names:  # all of them, before the first opens a network
         if name not in METRICS:
             raise InputError(f"metric {name!r} is not known; allowed: {', '.join(METRICS)}")
-        metrics[name] = METRICS[name].create(options)
+    metrics: dict[str, Metric | NotComputed] = {}
+    for name in names:
+        try:
+            metrics[name] = METRICS[name].create(options)
+        except CannotCompute as error:
+            metrics[name] = NotComputed(str(error))
     return metrics
+
+
+def default_metrics(options: MetricOptions) -> tuple[str, ...]:
+    """Metrics to compute where none are named: those that need no file, and those whose files are given.
+
+    Raises: InputError: a file that is bad.
+    """
+    if options == MetricOptions():
+        return BY_DEFAULT
+    others = [name for name, spec in METRICS.items() if not spec.by_default]
+    waiting = [name for name, metric in create_metrics(others).items() if isinstance(metric, NotComputed)]
+    opened = {name for name, metric in create_metrics(waiting, options).items() if not isinstance(metric, NotComputed)}
+    return tuple(name for name in METRICS if name in BY_DEFAULT or name in opened)

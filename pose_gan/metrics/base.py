@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from scipy.special import stdtrit
 
 from pose_gan.errors import InputError
+from pose_gan.metrics.body_mask import body_mask
 from pose_gan.skeleton import COCO18, Skeleton
 
+Value = TypeVar("Value")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class ImageBatch:
     """Images to judge.
 
     Attributes:
         generated: uint8 `(N, H, W, 3)`, RGB: what is judged.
         reference: uint8 `(N, H, W, 3)`, RGB: the real target images.
-        target_keypoints: `(N, joints, 2)`, (y, x) in pixels, −1 where missing.
+        target_keypoints: `(N, joints, 2)`, (y, x) in pixels, −1 where missing. All missing where nobody knows
+            them; only metrics that say `needs_keypoints` may look at them.
         skeleton: what the keypoints mean.
     """
 
@@ -27,9 +34,48 @@ class ImageBatch:
     reference: np.ndarray
     target_keypoints: np.ndarray
     skeleton: Skeleton = COCO18
+    _of_targets: dict[str, Any] = field(default_factory=dict, repr=False)  # shared with what `instead` gives
+    _of_all: dict[Any, Any] = field(default_factory=dict, repr=False, init=False)
 
     def __len__(self) -> int:
         return len(self.generated)
+
+    def instead(self, generated: np.ndarray) -> ImageBatch:
+        """The same targets beside other images to judge. What was worked out of the targets alone stays known."""
+        return dataclasses.replace(self, generated=generated)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """The body masks of the target poses, bool `(N, H, W)`."""
+        if "mask" not in self._of_targets:
+            height, width = self.reference.shape[1:3]
+            self._of_targets["mask"] = body_mask(self.target_keypoints, (height, width), self.skeleton)
+        return self._of_targets["mask"]
+
+    @property
+    def masked_generated(self) -> np.ndarray:
+        """`generated` with everything outside of the body set to 0."""
+        return self.once("masked", lambda: self.generated * self._channel_mask)
+
+    @property
+    def masked_reference(self) -> np.ndarray:
+        """`reference` with everything outside of the body set to 0."""
+        if "masked" not in self._of_targets:
+            self._of_targets["masked"] = self.reference * self._channel_mask
+        return self._of_targets["masked"]
+
+    @property
+    def _channel_mask(self) -> np.ndarray:
+        """`mask` as 0 and 1, uint8 `(N, H, W, 3)`: products with images need no conversion and no broadcasting."""
+        if "channel_mask" not in self._of_targets:
+            self._of_targets["channel_mask"] = np.repeat(self.mask.view(np.uint8)[..., None], 3, axis=-1)
+        return self._of_targets["channel_mask"]
+
+    def once(self, key: Any, make: Callable[[], Value]) -> Value:
+        """What `make` gave at the first call with this key: for metrics that need the same intermediate result."""
+        if key not in self._of_all:
+            self._of_all[key] = make()
+        return self._of_all[key]
 
 
 @dataclass(frozen=True)
@@ -51,6 +97,18 @@ class Result:
     count: int
     values: np.ndarray | None = None
     details: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval of the mean, by Student's t, as if images were drawn one by one.
+
+        None for metrics of a whole set, and for a single image.
+        """
+        if self.values is None or len(self.values) < 2:
+            return None
+        freedom = len(self.values) - 1
+        half = float(stdtrit(freedom, 0.975) * np.std(self.values, ddof=1) / math.sqrt(len(self.values)))
+        return self.mean - half, self.mean + half
 
 
 @dataclass(frozen=True)
@@ -86,12 +144,19 @@ class MetricOptions:
     pose_estimator: str | None = None
 
 
+Outcome = Result | NotComputed
+
+
 class CannotCompute(Exception):
-    """Raised by `MetricSpec.create` where a file or a package that the metric needs is not there."""
+    """What a metric raises where it cannot score, through no fault of the input; it is reported as not computed.
+
+    `MetricSpec.create` raises it where a file or a package is not there, `update` at the first batch where images
+    of this size cannot be scored, `result` where there were too few.
+    """
 
 
 class Metric(Protocol):
-    """A metric in use. `update` any number of times, then `result`."""
+    """A metric in use. `update` any number of times, then `result`; both may raise CannotCompute."""
 
     def update(self, batch: ImageBatch) -> None: ...
 
@@ -111,6 +176,7 @@ class MetricSpec:
             optional package, is needed; InputError where a file that the user named is bad.
         protocol: which published numbers it compares with, in a few words; the whole stands in docs/evaluation.md.
         by_default: whether programs compute it unasked: it needs no file and little time.
+        needs_keypoints: whether it looks at the target poses; not computed where they are not known.
     """
 
     name: str
@@ -120,6 +186,7 @@ class MetricSpec:
     settings: dict[str, Any] = field(default_factory=dict)
     protocol: str = ""
     by_default: bool = True
+    needs_keypoints: bool = False
 
 
 class PerImage:

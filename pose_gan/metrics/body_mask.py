@@ -56,18 +56,22 @@ def _limb_spans(poses: np.ndarray, present: np.ndarray, image_size: tuple[int, i
     a, b = poses[pose, first[edge]], poses[pose, second[edge]]
     along = a - b
     across = np.stack([-along[:, 1], along[:, 0]], axis=-1) * (RADIUS / np.linalg.norm(along, axis=-1, keepdims=True))
-    corners = np.stack([a + across, a - across, b - across, b + across], axis=1)  # (M, 4, 2)
+    corners = np.stack([a + across, a - across, b - across, b + across])  # (4, M, 2)
 
-    y0, x0 = np.moveaxis(corners, -1, 0)[..., None]  # (M, 4, 1): sides by rows
-    y1, x1 = np.moveaxis(np.roll(corners, -1, axis=1), -1, 0)[..., None]
-    row = np.arange(image_size[0])
-    crosses = ((y0 <= row) & (row < y1)) | ((y1 <= row) & (row < y0))
-    x = (x1 - x0) * (row - y0) / np.where(y0 == y1, 1.0, y1 - y0) + x0
-    start = np.where(crosses, x, np.inf).min(axis=1)  # (M, H)
-    end = np.where(crosses, x, -np.inf).max(axis=1)
-    limb, rows = np.nonzero(start < end)
+    # Only rows between the top and the bottom of a rectangle meet it: pairs of a rectangle and a row
+    top, bottom = (np.clip(_ceil(y), 0, image_size[0]) for y in (corners[..., 0].min(0), corners[..., 0].max(0)))
+    limb = np.repeat(np.arange(len(pose)), bottom - top)
+    row = np.arange(len(limb)) - np.repeat(np.cumsum(bottom - top) - bottom, bottom - top)
+    start, end = np.full(len(limb), np.inf), np.full(len(limb), -np.inf)
+    for ends in zip(corners, np.roll(corners, -1, axis=0), strict=True):  # sides
+        (y0, x0), (y1, x1) = (corner[limb].T for corner in ends)
+        crosses = (np.minimum(y0, y1) <= row) & (row < np.maximum(y0, y1))
+        x = (x1 - x0) * (row - y0) / np.where(crosses, y1 - y0, 1.0) + x0
+        np.minimum(start, x, out=start, where=crosses)
+        np.maximum(end, x, out=end, where=crosses)
+    met = start < end
     # Of the pixels x with start <= x < end
-    return pose[limb], rows, _ceil(start[limb, rows]), _ceil(end[limb, rows])
+    return pose[limb[met]], row[met], _ceil(start[met]), _ceil(end[met])
 
 
 def _disc_spans(poses: np.ndarray, present: np.ndarray, image_size: tuple[int, int]) -> Spans:
@@ -92,10 +96,10 @@ def _paint(spans: list[Spans], count: int, image_size: tuple[int, int]) -> np.nd
     height, width = image_size
     pose, row, start, end = (np.concatenate(parts) for parts in zip(*spans, strict=True))
     line = (pose * height + row) * (width + 1)
-    size = count * height * (width + 1)
-    steps = np.bincount(line + np.clip(start, 0, width), minlength=size)
-    steps -= np.bincount(line + np.clip(end, 0, width), minlength=size)
-    return np.cumsum(steps.reshape(count, height, width + 1), axis=-1, dtype=np.int32)[..., :width] > 0
+    steps = np.zeros(count * height * (width + 1), np.int16)
+    np.add.at(steps, line + np.clip(start, 0, width), 1)
+    np.subtract.at(steps, line + np.clip(end, 0, width), 1)
+    return np.cumsum(steps.reshape(count, height, width + 1), axis=-1, dtype=np.int16)[..., :width] > 0
 
 
 def _closed(mask: np.ndarray) -> np.ndarray:

@@ -7,16 +7,22 @@ IEEE TIP 2004. mask-SSIM: L. Ma et al., Pose guided person image generation, NIP
 from __future__ import annotations
 
 import dataclasses
+import functools
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from skimage.metrics import structural_similarity
 
 from pose_gan.errors import InputError
-from pose_gan.metrics.base import image_pair
+from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricSpec, PerImage, image_pair
 from pose_gan.metrics.body_mask import body_mask
 from pose_gan.skeleton import COCO18, Skeleton
+
+MASK_SETTING = "body mask of the target pose, half width 4 px, closed by a 5x5 square"
+BLOCK = 18  # outputs a matrix product: the wider, the more of the band matrix is zeros
+SMALL_PRODUCT = 2**18  # multiplications; BLAS splits larger ones among threads, which then mostly wait
 
 
 @dataclass(frozen=True)
@@ -29,14 +35,32 @@ class SSIMProtocol:
             constant image has range 0, for which the formula reads 0/0; 1 is the smallest range that
             any other 8-bit image has. So the score is finite, and 1 for two equal images.)
         sigma: standard deviation of the Gaussian window, pixels; None: a uniform window.
-        window: side of the uniform window, pixels; of no effect with a Gaussian one.
+        window: side of the window, pixels. Only windows that lie inside of the image count.
         sample_covariance: whether variances are divided by the window's pixels minus one.
     """
 
     data_range: float | None = None
     sigma: float | None = 1.5
-    window: int | None = None
+    window: int = 11
     sample_covariance: bool = False
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The window along one axis: float64 `(window,)`, sum 1."""
+        if self.sigma is None:
+            return np.full(self.window, 1 / self.window)
+        offsets = np.arange(self.window) - self.window // 2
+        weights = np.exp(-0.5 * (offsets / self.sigma) ** 2)
+        return weights / weights.sum()
+
+    @property
+    def covariance_factor(self) -> float:
+        pixels = self.window**2
+        return pixels / (pixels - 1) if self.sample_covariance else 1.0
+
+    def same_window(self, other: SSIMProtocol) -> bool:
+        """Whether the two differ in nothing but the data range."""
+        return dataclasses.replace(self, data_range=other.data_range) == other
 
     def to_dict(self) -> dict[str, Any]:
         values = dataclasses.asdict(self)
@@ -49,6 +73,9 @@ PROTOCOLS: dict[str, SSIMProtocol] = {
     "release": SSIMProtocol(data_range=None),
     # Wang et al.: the same window, the range of the pixel type.
     "standard": SSIMProtocol(data_range=255.0),
+    # Ren et al., CVPR 2020 (GFLA): scikit-image's defaults but for win_size=51, data_range=1 on images in [0, 1],
+    # which is 255 on theirs.
+    "gfla": SSIMProtocol(data_range=255.0, sigma=None, window=51, sample_covariance=True),
 }
 
 
@@ -58,19 +85,20 @@ def ssim(generated: np.ndarray, reference: np.ndarray, protocol: str = "release"
     Args:
         generated, reference: uint8 `(N, H, W, 3)` or `(H, W, 3)`, RGB.
         protocol: a name in `PROTOCOLS`.
-    Returns: float64 `(N,)` in [-1, 1]; the border of 5 pixels does not count.
-    Raises: InputError: unknown protocol, another type, shapes that differ, a side below 11 pixels.
-    Matches: `skimage.metrics.structural_similarity(reference, generated, gaussian_weights=True,
-        sigma=1.5, use_sample_covariance=False, channel_axis=-1, data_range=…)`.
+    Returns: float64 `(N,)` in [-1, 1]; windows that reach over the border (5 pixels; `gfla`: 25) do not count.
+    Raises: InputError: unknown protocol, another type, shapes that differ, a side below 11 pixels (`gfla`: 51).
+    Matches: `skimage.metrics.structural_similarity(reference, generated, channel_axis=-1, …)` with, for `release` and
+        `standard`, `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`, and `data_range` the generated
+        image's or 255; for `gfla`, `win_size=51, data_range=255`.
     Deviation: the release ran scikit-image 0.13, whose Gaussian window reached to 4 instead of 3.5
         standard deviations (6 instead of 5 pixels).
     """
-    settings = _protocol(protocol)
+    if protocol not in PROTOCOLS:
+        raise InputError(f"SSIM protocol {protocol!r} is not known; allowed: {', '.join(PROTOCOLS)}")
     generated, reference = image_pair(generated, reference)
-    side = settings.window or 11
-    if min(generated.shape[1:3]) < side:
-        raise InputError(f"SSIM {protocol}: images of at least {side}x{side} pixels, got {generated.shape[1:3]}")
-    return np.array([_ssim_of_one(*pair, settings) for pair in zip(generated, reference, strict=True)], np.float64)
+    if problem := _too_small(generated, PROTOCOLS[protocol]):
+        raise InputError(f"SSIM {protocol}: {problem}")
+    return _scores(generated, reference, [PROTOCOLS[protocol]])[0]
 
 
 def mask_ssim(
@@ -103,24 +131,156 @@ def mask_ssim(
     return ssim(generated * mask, reference * mask, protocol)
 
 
-def _protocol(name: str) -> SSIMProtocol:
-    if name not in PROTOCOLS:
-        raise InputError(f"SSIM protocol {name!r} is not known; allowed: {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
+def _too_small(images: np.ndarray, settings: SSIMProtocol) -> str | None:
+    height, width = images.shape[1:3]
+    if min(height, width) >= settings.window:
+        return None
+    return f"images of at least {settings.window}x{settings.window} pixels, got {height}x{width}"
 
 
-def _ssim_of_one(generated: np.ndarray, reference: np.ndarray, settings: SSIMProtocol) -> float:
-    data_range = settings.data_range
-    if data_range is None:
-        data_range = max(1.0, float(generated.max()) - float(generated.min()))
-    score = structural_similarity(
-        reference,
-        generated,
-        data_range=data_range,
-        channel_axis=-1,
-        win_size=settings.window,
-        gaussian_weights=settings.sigma is not None,
-        sigma=settings.sigma or 1.5,  # without Gaussian weights it is of no effect
-        use_sample_covariance=settings.sample_covariance,
+# ----------------------------------------------------------------------------- the computation
+
+
+def _scores(generated: np.ndarray, reference: np.ndarray, protocols: Sequence[SSIMProtocol]) -> np.ndarray:
+    """float64 `(protocols, N)`; the protocols differ in their data range only."""
+    window = dataclasses.replace(protocols[0], data_range=None)
+    local = _local_statistics(generated.shape[1:3], window, threading.get_ident())
+    scores = [local.similarities(*pair, protocols) for pair in zip(generated, reference, strict=True)]
+    return np.array(scores, np.float64).reshape(-1, len(protocols)).T
+
+
+@functools.lru_cache(maxsize=2)
+def _local_statistics(image_size: tuple[int, ...], window: SSIMProtocol, thread: int) -> _LocalStatistics:
+    """Kept from batch to batch, since its memory is dear to get; each thread needs its own."""
+    return _LocalStatistics(image_size, window)
+
+
+class _LocalStatistics:
+    """Weighted means over every window of an image; one image at a time, in memory that is taken once.
+
+    A window's weights along an axis make a band matrix; its products with blocks of the image are computed by BLAS,
+    all in float64: variances are small differences of large numbers. Four means suffice, of a, b, ab and a² + b²,
+    since the formula has the sum of the two variances only.
+
+    Args:
+        image_size: (height, width) in pixels.
+        settings: the window.
+    """
+
+    def __init__(self, image_size: tuple[int, ...], settings: SSIMProtocol) -> None:
+        height, width = image_size
+        self._window = settings.window
+        self._factor = settings.covariance_factor
+        self._inputs = np.empty((4, 3, height, width))
+        self._rows = np.empty((4, 3, height - settings.window + 1, width))
+        self._means = np.empty((4, 3, height - settings.window + 1, width - settings.window + 1))
+        self._luminance, self._ratio = np.empty((2, *self._means.shape[1:]))
+        self._squares = np.empty(self._inputs.shape[1:])
+        longest = max(image_size)
+        block = next(
+            n for n in range(BLOCK, 0, -1) if n == 1 or n * (n + settings.window - 1) * longest <= SMALL_PRODUCT
+        )
+        self._band = np.zeros((block, block + settings.window - 1))
+        for row in range(block):
+            self._band[row, row : row + settings.window] = settings.weights
+
+    def similarities(
+        self, generated: np.ndarray, reference: np.ndarray, protocols: Sequence[SSIMProtocol]
+    ) -> list[float]:
+        """SSIM under each protocol, of uint8 `(H, W, 3)`."""
+        mean_a, mean_b, product, squares = self._local_means(generated, reference)
+        # Wang et al., Eq. 13: (2 μa μb + c1) (2 σab + c2) / ((μa² + μb² + c1) (σa² + σb² + c2)). All is computed in
+        # place, since fresh memory costs more than arithmetic; each name is what its array has become.
+        luminance = np.multiply(mean_a, mean_b, out=self._luminance)
+        product -= luminance
+        covariance = np.multiply(product, 2 * self._factor, out=product)
+        luminance *= 2
+        mean_a *= mean_a
+        mean_b *= mean_b
+        mean_squares = np.add(mean_a, mean_b, out=mean_a)
+        squares -= mean_squares
+        variances = np.multiply(squares, self._factor, out=squares)
+        ratio, term = self._ratio, mean_b
+        values = []
+        for settings in protocols:
+            data_range = _data_range(settings, generated)
+            c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+            np.add(luminance, c1, out=ratio)
+            ratio *= np.add(covariance, c2, out=term)
+            ratio /= np.add(mean_squares, c1, out=term)
+            ratio /= np.add(variances, c2, out=term)
+            values.append(float(ratio.mean()))
+        return values
+
+    def _local_means(self, generated: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Of a, b, ab, a² + b²: `(4, 3, rows, columns)` of windows. The next call overwrites it."""
+        a, b, product, squares = self._inputs
+        a[:], b[:] = generated.transpose(2, 0, 1), reference.transpose(2, 0, 1)  # HWC => CHW
+        np.multiply(a, b, out=product)
+        np.multiply(a, a, out=squares)
+        squares += np.multiply(b, b, out=self._squares)
+        block, reach = len(self._band), self._window - 1
+        for start in range(0, self._rows.shape[-2], block):
+            size = min(block, self._rows.shape[-2] - start)
+            band = self._band[:size, : size + reach]
+            np.matmul(
+                band, self._inputs[..., start : start + size + reach, :], self._rows[..., start : start + size, :]
+            )
+        for start in range(0, self._means.shape[-1], block):
+            size = min(block, self._means.shape[-1] - start)
+            band = self._band[:size, : size + reach].T
+            np.matmul(self._rows[..., start : start + size + reach], band, self._means[..., start : start + size])
+        return self._means
+
+
+def _data_range(settings: SSIMProtocol, generated: np.ndarray) -> float:
+    if settings.data_range is not None:
+        return settings.data_range
+    return max(1.0, float(generated.max()) - float(generated.min()))
+
+
+# --------------------------------------------------------------------------------- the metrics
+
+
+def _score(protocol: str, masked: bool) -> Callable[[ImageBatch], np.ndarray]:
+    """The metric's function. Protocols of one window are computed together, once a batch."""
+    settings = PROTOCOLS[protocol]
+    related = [name for name, other in PROTOCOLS.items() if other.same_window(settings)]
+
+    def score(batch: ImageBatch) -> np.ndarray:
+        if problem := _too_small(batch.generated, settings):
+            raise CannotCompute(f"needs {problem}")
+        pair = (batch.masked_generated, batch.masked_reference) if masked else (batch.generated, batch.reference)
+        key = ("ssim", masked, related[0])
+        scores = batch.once(key, lambda: _scores(*pair, [PROTOCOLS[name] for name in related]))
+        return scores[related.index(protocol)]
+
+    return score
+
+
+def _spec(protocol: str, masked: bool, compares_with: str) -> MetricSpec:
+    suffix, title = ("", "") if protocol == "release" else (f"_{protocol}", f" ({protocol})")
+    settings = {"protocol": protocol, **PROTOCOLS[protocol].to_dict()}
+    if masked:
+        settings["mask"] = MASK_SETTING
+    score = _score(protocol, masked)
+    return MetricSpec(
+        name=("mask_" if masked else "") + "ssim" + suffix,
+        title=("mask-" if masked else "") + "SSIM" + title,
+        higher_is_better=True,
+        settings=settings,
+        create=lambda options: PerImage(score),
+        protocol=compares_with,
+        needs_keypoints=masked,
     )
-    return float(score)  # pyright: ignore[reportArgumentType]  # a scalar: no gradient or map was asked for
+
+
+_DEFINITION = "SSIM as Wang et al. 2004 define it; no table of the paper"
+
+SPECS: tuple[MetricSpec, ...] = (
+    _spec("release", False, "the paper's SSIM, Tables 1 and 3; PATN's evaluation is the same"),
+    _spec("release", True, "the paper's mask-SSIM, Tables 1 and 3"),
+    _spec("standard", False, _DEFINITION),
+    _spec("standard", True, _DEFINITION),
+    _spec("gfla", False, "later papers' SSIM, after the evaluation of Ren et al. 2020 (GFLA)"),
+)

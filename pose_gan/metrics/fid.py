@@ -1,0 +1,172 @@
+"""Fréchet Inception distance (FID) between the generated images and real ones.
+
+Reference: M. Heusel et al., GANs trained by a two time-scale update rule converge to a local Nash equilibrium, NIPS
+2017.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from pose_gan.errors import InputError
+from pose_gan.files import list_images
+from pose_gan.images import read_image
+from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result
+from pose_gan.metrics.inception import BATCH, SCALES, Inception, Scale, bicubic
+
+
+class Moments:
+    """Mean and covariance of vectors that come in batches; float64, and one matrix whatever their number.
+
+    Reference: T. Chan et al., Updating formulae and a pairwise algorithm for computing sample variances, 1979: batches
+        are centred before they are squared, so that large means cost no digits.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = np.zeros(0)
+        self._scatter = np.zeros((0, 0))
+
+    def update(self, vectors: np.ndarray) -> None:
+        """Adds the rows of `(N, D)`, N ≥ 1."""
+        vectors = np.asarray(vectors, np.float64)
+        added, mean = len(vectors), vectors.mean(axis=0)
+        if not self.count:
+            self.mean, self._scatter = np.zeros_like(mean), np.zeros((len(mean), len(mean)))
+        total = self.count + added
+        shift = mean - self.mean
+        # The shift of the means joins the centred rows as one row more: a single product
+        rows = np.vstack([vectors - mean, np.sqrt(self.count * added / total) * shift])
+        self._scatter += rows.T @ rows
+        self.mean = self.mean + shift * (added / total)
+        self.count = total
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Float64 `(D, D)`, divided by the number of vectors minus one, as `numpy.cov`; needs two vectors."""
+        return self._scatter / (self.count - 1)
+
+
+def frechet_distance(mean1: np.ndarray, covariance1: np.ndarray, mean2: np.ndarray, covariance2: np.ndarray) -> float:
+    """‖μ₁ − μ₂‖² + tr(C₁ + C₂ − 2 (C₁C₂)^½): the squared Fréchet distance of two Gaussians (Heusel et al., Eq. 6).
+
+    With C = F Fᵀ from its eigenvectors and the roots of its eigenvalues, the trace of (C₁C₂)^½ is the sum of the
+    singular values of F₁ᵀF₂. So there is no root of a matrix that is not symmetric, no imaginary part, and singular
+    covariances (fewer images than dimensions) need no offset.
+
+    Args:
+        mean1, mean2: `(D,)`.
+        covariance1, covariance2: `(D, D)`, symmetric, positive semidefinite.
+    Returns: the distance, at least 0.
+    Raises: InputError: shapes that do not go together.
+    """
+    mean1, mean2 = np.asarray(mean1, np.float64), np.asarray(mean2, np.float64)
+    covariances = [np.asarray(covariance, np.float64) for covariance in (covariance1, covariance2)]
+    shapes = [mean1.shape, mean2.shape, *(covariance.shape for covariance in covariances)]
+    if mean1.ndim != 1 or shapes != [(len(mean1),)] * 2 + [(len(mean1),) * 2] * 2:
+        raise InputError(f"Fréchet distance: expected means (D,) and covariances (D, D), got {shapes}")
+    factor1, factor2 = (_factor(covariance) for covariance in covariances)
+    root_trace = np.linalg.svd(factor1.T @ factor2, compute_uv=False).sum()
+    traces = sum(np.trace(covariance) for covariance in covariances)
+    distance = np.sum((mean1 - mean2) ** 2) + traces - 2 * root_trace
+    return max(0.0, float(distance))  # rounding may leave a distance of nothing below 0
+
+
+def _factor(covariance: np.ndarray) -> np.ndarray:
+    """F `(D, rank)` with F Fᵀ = C. Eigenvalues that are rounding errors go: their roots would not be small."""
+    values, vectors = np.linalg.eigh(covariance)
+    noise = len(values) * np.finfo(np.float64).eps * max(values.max(initial=0.0), 0.0)
+    kept = values > noise
+    return vectors[:, kept] * np.sqrt(values[kept])
+
+
+class FID:
+    """FID of the generated images, a score of the whole set.
+
+    Args:
+        network: gives the features.
+        reference: of the real images; None: the target images that come with the generated ones.
+    """
+
+    def __init__(self, network: Inception, reference: Moments | None = None) -> None:
+        self._network = network
+        self._generated = Moments()
+        self._reference = reference or Moments()
+        self._pairs = reference is None
+
+    def update(self, batch: ImageBatch) -> None:
+        self._generated.update(self._network.of_resized(batch).features)
+        if self._pairs:
+            self._reference.update(self._network(bicubic(batch.reference)).features)
+
+    def result(self) -> Result:
+        """The distance; `details` has the number of reference images.
+
+        Raises: InputError: there were no images; CannotCompute: fewer than two on a side.
+        """
+        generated, reference = self._generated, self._reference
+        if not generated.count:
+            raise InputError("no images to score")
+        if min(generated.count, reference.count) < 2:
+            raise CannotCompute(
+                f"needs two images on each side, got {generated.count} generated and {reference.count} real"
+            )
+        distance = frechet_distance(generated.mean, generated.covariance, reference.mean, reference.covariance)
+        return Result(distance, None, generated.count, details={"reference_images": float(reference.count)})
+
+
+@cache
+def folder_moments(network: Inception, folder: str | os.PathLike[str]) -> Moments:
+    """Moments of the features of a folder's images, of any sizes; made once for the same network and folder.
+
+    Raises: InputError: no such folder, no images in it, or one that cannot be read.
+    """
+    names = list_images(folder)
+    if not names:
+        raise InputError(f"--fid_reference: {folder}: holds no images")
+    moments = Moments()
+    with tqdm(total=len(names), unit="image", desc="FID reference") as progress:
+        for start in range(0, len(names), BATCH):
+            part = names[start : start + BATCH]
+            images = np.concatenate([bicubic(read_image(Path(folder) / name)[None]) for name in part])
+            moments.update(network(images).features)
+            progress.update(len(part))
+    return moments
+
+
+def _spec(scale: Scale) -> MetricSpec:
+    def create(options: MetricOptions) -> FID:
+        network = scale.open(options)
+        if options.fid_reference is None:
+            return FID(network)
+        return FID(network, folder_moments(network, os.fspath(options.fid_reference)))
+
+    return MetricSpec(
+        name="fid" + scale.suffix,
+        title="FID" + scale.title,
+        higher_is_better=False,
+        settings={
+            **scale.settings,
+            "features": "pool_3, 2048 numbers an image",
+            "resizing": "Pillow bicubic with smoothing, on floats, to 299x299, from 8-bit images without loss (PNG)",
+            "reference": "fid_reference; without one, the target image of every pair",
+            "covariance": "divided by the number of images minus one",
+            "bias": "larger the fewer images on either side: compare equal counts only; below 2048 it is large",
+        },
+        create=create,
+        protocol=(
+            "a scale of its own: no published numbers"
+            if scale.suffix
+            else "published FID, whose reference for pose transfer is all training images (fid_reference); "
+            "not in the paper, and later papers resize in other ways: same scale, not the same digits"
+        ),
+        by_default=False,
+    )
+
+
+SPECS: tuple[MetricSpec, ...] = tuple(_spec(scale) for scale in SCALES)

@@ -1,0 +1,98 @@
+"""Does the generated person stand in the target pose? PCKh of an estimator's answers on the generated images."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from pose_gan.errors import InputError
+from pose_gan.estimators import Estimator, load_estimator
+from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result
+from pose_gan.metrics.pckh import HEAD_SIZE, pckh
+
+THRESHOLD = 0.5  # head sizes
+
+
+class PosePCKh:
+    """Share of the target's joints that the estimator finds in the right place of the generated images.
+
+    A joint that the estimator does not find counts as wrong. Kept are two counts a joint.
+
+    Args:
+        estimator: finds the poses in the images; it must know the joints of the target poses.
+    """
+
+    def __init__(self, estimator: Estimator) -> None:
+        self._estimator = estimator
+        joints = estimator.skeleton.num_joints
+        self._hits, self._counts = np.zeros(joints, np.int64), np.zeros(joints, np.int64)
+        self._images = 0
+
+    def update(self, batch: ImageBatch) -> None:
+        """Raises: InputError: the joints of estimator and targets differ."""
+        if self._estimator.skeleton.joints != batch.skeleton.joints:
+            raise InputError(
+                f"pose_estimator: {self._estimator.name} finds the joints of skeleton "
+                f"{self._estimator.skeleton.name!r}, the target poses are of {batch.skeleton.name!r}; "
+                "PCKh needs an estimator of the same joints"
+            )
+        step = self._estimator.preferred_batch
+        for start in range(0, len(batch), step):
+            part = slice(start, start + step)
+            poses = self._estimator(batch.generated[part])
+            joints = pckh(poses.keypoints, batch.target_keypoints[part], batch.skeleton, THRESHOLD)
+            self._hits += joints.hits
+            self._counts += joints.counts
+        self._images += len(batch)
+
+    def result(self) -> Result:
+        """Mean over the joints that are ever there, and in `details` the share of each of them.
+
+        Raises: InputError: there were no images, or no joint to look for in any.
+        """
+        if not self._images:
+            raise InputError("no images to score")
+        there = self._counts > 0
+        if not there.any():
+            raise InputError("PCKh: no target pose has a joint and a side of the torso, so there is nothing to find")
+        shares = self._hits[there] / self._counts[there]
+        names = np.array(self._estimator.skeleton.joints)[there].tolist()
+        details = dict(zip(names, shares.tolist(), strict=True))
+        return Result(float(shares.mean()), None, self._images, details=details)
+
+
+@cache
+def shared_estimator(path: str) -> Estimator:
+    """`load_estimator`, once a path: a network serves generated, copied and real images alike."""
+    return load_estimator(path)
+
+
+def _create(options: MetricOptions) -> PosePCKh:
+    if options.pose_estimator is None:
+        raise CannotCompute(
+            "needs a network that finds keypoints in the generated images: --pose_estimator FILE, a network of "
+            "OpenPose's kind (.pb, .keras, .h5, a SavedModel), a MediaPipe Pose Landmarker (.task), or demo for the "
+            "demo data"
+        )
+    return PosePCKh(shared_estimator(options.pose_estimator))
+
+
+SPECS: tuple[MetricSpec, ...] = (
+    MetricSpec(
+        name="pckh",
+        title=f"PCKh@{THRESHOLD}",
+        higher_is_better=True,
+        settings={
+            "threshold": f"{THRESHOLD} head sizes of {HEAD_SIZE} torso lengths of the target pose each",
+            "mean": "over joints; a joint that is not found counts as wrong",
+            "estimator": "pose_estimator",
+        },
+        create=_create,
+        protocol=(
+            "PCKh of Andriluka et al. 2014, with the head size taken from the torso; another scale than the PCKh of "
+            "Zhu et al. 2019, whose head is a box around face joints and whose mean is over all joints at once"
+        ),
+        by_default=False,
+    ),
+)

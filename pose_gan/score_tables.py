@@ -1,0 +1,191 @@
+"""Tables of scores, a row a run and a column a metric, as Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pose_gan.metrics import METRICS
+
+DECIMALS = 3  # as the paper's tables; CSV has more
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A score in a table; all empty where there is nothing to say.
+
+    Attributes:
+        mean: the score, if it was measured.
+        std: its standard deviation, if it has one.
+        printed: the score as it stands in a publication.
+        reason: why it was not computed.
+        best: whether no other run has a better one.
+    """
+
+    mean: float | None = None
+    std: float | None = None
+    printed: str = ""
+    reason: str | None = None
+    best: bool = False
+
+    def text(self, std: bool = False, plus_minus: str = "±") -> str:
+        """The score to `DECIMALS`; with its standard deviation, if `std`."""
+        if self.mean is None:
+            return self.printed
+        more = f" {plus_minus} {self.std:.{DECIMALS}f}" if std and self.std is not None else ""
+        return f"{self.mean:.{DECIMALS}f}{more}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        name: of the run, or of the row in a publication.
+        kind: `measured`, `real` (the real images, measured) or `published`.
+        cells: metric → score.
+        dataset: as the runs name it; empty if they do not.
+        pairs: number of pairs.
+        source: folder of the scores; for a published row the publication.
+    """
+
+    name: str
+    kind: str
+    cells: dict[str, Cell]
+    dataset: str
+    pairs: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Scores of runs.
+
+    Attributes:
+        metrics: the columns.
+        rows: measured ones first, then real images, then published ones.
+        remarks: what a reader must know besides.
+    """
+
+    metrics: tuple[str, ...]
+    rows: tuple[Row, ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Why scores were not computed → number of the footnote, in the order of the table."""
+        cells = (row.cells[metric] for row in self.rows for metric in self.metrics)
+        reasons = dict.fromkeys(cell.reason for cell in cells if cell.reason is not None)
+        return {reason: number for number, reason in enumerate(reasons, start=1)}
+
+
+def with_best(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
+    """The rows with the best score of each column marked: all that show the same number, if there are others."""
+    best: dict[str, str] = {}
+    for metric in metrics:
+        shown = [row.cells[metric].text() for row in rows if row.cells[metric].mean is not None]
+        if len(shown) > 1:
+            best[metric] = (max if METRICS[metric].higher_is_better else min)(shown, key=float)
+    return [
+        replace(
+            row,
+            cells={
+                metric: replace(cell, best=metric in best and cell.text() == best[metric])
+                for metric, cell in row.cells.items()
+            },
+        )
+        for row in rows
+    ]
+
+
+def to_markdown(table: Table, std: bool = False) -> str:
+    """A table, and its footnotes as paragraphs."""
+    lines = [["run", *map(_title, table.metrics)]]
+    for row in table.rows:
+        name = re.sub(r"([\\|*_`<])", r"\\\1", row.name)
+        lines.append([name, *(_markdown_cell(row.cells[metric], table, std) for metric in table.metrics)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    aligned = [[name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])] for name, *cells in lines]
+    text = "\n".join(f"| {' | '.join(cells)} |" for cells in (aligned[0], rule, *aligned[1:]))
+    notes = [f"{_superscript(number)} not computed: {reason}" for reason, number in table.reasons.items()]
+    return "\n\n".join([text, *notes, *table.remarks]) + "\n"
+
+
+def _title(metric: str) -> str:
+    return f"{METRICS[metric].title} {'↑' if METRICS[metric].higher_is_better else '↓'}"
+
+
+def _markdown_cell(cell: Cell, table: Table, std: bool) -> str:
+    if cell.reason is not None:
+        return f"–{_superscript(table.reasons[cell.reason])}"
+    return f"**{cell.text(std)}**" if cell.best else cell.text(std)
+
+
+def _superscript(number: int) -> str:
+    return str(number).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+_LATEX = str.maketrans(
+    {
+        **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+        **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": r"\textendash{}"},
+        **{"↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\to$", "±": r"$\pm$", "<": "$<$", ">": "$>$"},
+    }
+)
+
+
+def to_latex(table: Table, std: bool = False) -> str:
+    """A `tabular` that needs no package, with a line before each kind of rows; its footnotes as a paragraph."""
+    columns = " & ".join(_latex(_title(metric)) for metric in table.metrics)
+    lines = [rf"\begin{{tabular}}{{l{'r' * len(table.metrics)}}}", r"\hline", rf"Model & {columns} \\"]
+    kind = None
+    for row in table.rows:
+        if row.kind != kind:
+            lines.append(r"\hline")
+            kind = row.kind
+        cells = " & ".join(_latex_cell(row.cells[metric], table, std) for metric in table.metrics)
+        lines.append(rf"{_latex(row.name)} & {cells} \\")
+    lines += [r"\hline", r"\end{tabular}"]
+    notes = [rf"\textsuperscript{{{number}}} not computed: {_latex(text)}" for text, number in table.reasons.items()]
+    notes += map(_latex, table.remarks)
+    if notes:
+        lines += ["", r"{\footnotesize", "\n\n".join(notes), r"\par}"]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_cell(cell: Cell, table: Table, std: bool) -> str:
+    if cell.reason is not None:
+        return rf"\textendash\textsuperscript{{{table.reasons[cell.reason]}}}"
+    text = cell.text(std, r"$\pm$")
+    return rf"\textbf{{{text}}}" if cell.best else text
+
+
+def _latex(text: str) -> str:
+    return text.translate(_LATEX).replace("--", "-{}-")  # flags keep both their hyphens
+
+
+def to_csv(table: Table) -> str:
+    """A line a row: `run,kind,dataset,pairs,source`, then of each metric `<name>` and `<name>_std`.
+
+    A score that was not computed is `not computed: why`, one that was not published is empty.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    columns = [column for metric in table.metrics for column in (metric, f"{metric}_std")]
+    writer.writerow(["run", "kind", "dataset", "pairs", "source", *columns])
+    for row in table.rows:
+        cells = [text for metric in table.metrics for text in _csv_cells(row.cells[metric])]
+        writer.writerow([row.name, row.kind, row.dataset, row.pairs, row.source, *cells])
+    return file.getvalue()
+
+
+def _csv_cells(cell: Cell) -> tuple[str, str]:
+    """Mean and standard deviation."""
+    if cell.reason is not None:
+        return f"not computed: {cell.reason}", ""
+    std = "" if cell.std is None else f"{cell.std:.6g}"
+    return (cell.printed if cell.mean is None else f"{cell.mean:.6g}"), std
