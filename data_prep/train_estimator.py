@@ -225,7 +225,7 @@ def build_parser() -> argparse.ArgumentParser:
         parser.add_argument(flag, type=int, metavar=metavar, default=default, help=f"{text} (default: %(default)s)")
     for flag, default, text in (
         ("--images_dir", "data/demo-dataset", "demo data set to test on; its folder test/ is read"),
-        ("--annotations_dir", "annotations", "folder of its demo-annotation-test.csv"),
+        ("--annotations_dir", "data/demo-dataset/exact", "folder of its exact demo-annotation-test.csv"),
     ):
         parser.add_argument(
             flag, type=Path, metavar="DIR", default=Path(default), help=f"{text} (default: %(default)s)"

@@ -1,5 +1,7 @@
 """The heat-map estimator: its loss and decoding against known places, and the network that is shipped."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -39,7 +41,8 @@ def people():
     drawn = []
     for number in range(24):
         rng = np.random.default_rng([2024, number])
-        shot = sample_shot(rng, make_cameras(0)[number % 6])
+        # None of the joints behind the body is left out by chance: nobody could tell which
+        shot = dataclasses.replace(sample_shot(rng, make_cameras(0)[number % 6]), miss=0.0)
         drawn.append(render_person(sample_identity(rng), shot))
     images, keypoints = zip(*drawn, strict=True)
     return np.stack(images), np.stack(keypoints)

@@ -214,9 +214,7 @@ def test_graphs_that_are_no_detector(tmp_path):
     def create(path):
         return DS_GRAPH.create(MetricOptions(detector_graph=str(path)))
 
-    with pytest.raises(
-        InputError, match=r"--detector_graph: .*none\.pb: no such file; give a frozen TensorFlow graph"
-    ):
+    with pytest.raises(InputError, match=r"--detector_graph: .*none\.pb: no such file; give a frozen TensorFlow graph"):
         create(tmp_path / "none.pb")
     (tmp_path / "text.pb").write_text("no graph")
     with pytest.raises(InputError, match=r"text\.pb: not a frozen TensorFlow graph"):
