@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from data_prep import SPLITS
 from data_prep.journal import Entry, Journal
+from data_prep.parsing import verb_parser
 from data_prep.reading import read_batches
 from pose_gan.drawing import WHITE, draw_skeleton, grid, write_image
 from pose_gan.errors import InputError
@@ -45,12 +46,7 @@ Images of the name <stem>_BG.jpg are backgrounds, and are left out."""
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m data_prep annotate",
-        description="Finds the keypoints of the person in each image.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = verb_parser("annotate", "Finds the keypoints of the person in each image.", EPILOG)
     parser.add_argument("--dataset", required=True, metavar="NAME", help="market, fashion, demo, or a name of your own")
     parser.add_argument(
         "--pose_estimator",

@@ -15,6 +15,7 @@ import pandas as pd
 
 from data_prep import SPLITS
 from data_prep.importing import in_threads
+from data_prep.parsing import verb_parser
 from pose_gan.config import DATASETS, DataConfig, ModelConfig
 from pose_gan.data import DECODED, PairData
 from pose_gan.errors import InputError
@@ -93,12 +94,7 @@ class Report:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m data_prep check",
-        description="Looks for everything that is wrong with a data set.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = verb_parser("check", "Looks for everything that is wrong with a data set.", EPILOG)
     parser.add_argument(
         "--split", choices=[*SPLITS, "both"], default="both", help="what to check (default: both, where there)"
     )

@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep import SPLITS
+from data_prep.parsing import verb_parser
 from data_prep.people.dataset import PersonTask, draw_images, save_images
 from pose_gan.drawing import draw_skeleton, grid, write_image
 from pose_gan.errors import InputError
@@ -41,11 +42,8 @@ or copy the exact keypoints to annotations/; and: python -m data_prep pairs --da
 
 def build_parser() -> argparse.ArgumentParser:
     """The flags. Numbers stay text, so that `main` can name a bad one."""
-    parser = argparse.ArgumentParser(
-        "python -m data_prep demo",
-        description="Draws a data set of people in clothes, with exact keypoints. Needs no download.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = verb_parser(
+        "demo", "Draws a data set of people in clothes, with exact keypoints. Needs no download.", EPILOG
     )
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for flag, metavar, default, text in (

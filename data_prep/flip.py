@@ -22,6 +22,7 @@ from data_prep.conversion import (
     find_splits,
     read_pictures,
 )
+from data_prep.parsing import verb_parser
 from pose_gan.errors import InputError
 from pose_gan.images import read_image, save_image, trainable_name
 from pose_gan.keypoints import MISSING, found
@@ -37,12 +38,7 @@ The person of a mirror image is that of the image, so pairs are made across."""
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m data_prep flip",
-        description="Doubles a data set by mirror images.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = verb_parser("flip", "Doubles a data set by mirror images.", EPILOG)
     add_data_arguments(parser)
     parser.add_argument(
         "--split", choices=[*SPLITS, "both"], default="train", help="which images get a mirror image (default: train)"

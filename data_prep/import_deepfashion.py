@@ -23,6 +23,7 @@ from data_prep.importing import (
     place,
     refuse_targets,
 )
+from data_prep.parsing import verb_parser
 from pose_gan.config import DATASETS
 from pose_gan.errors import InputError
 from pose_gan.files import dataset_path, read_lines
@@ -70,11 +71,8 @@ class Wanted(NamedTuple):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m data_prep import-deepfashion",
-        description="Lays out the unpacked In-shop images of DeepFashion for training.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = verb_parser(
+        "import-deepfashion", "Lays out the unpacked In-shop images of DeepFashion for training.", EPILOG
     )
     parser.add_argument("source", type=Path, metavar="SOURCE", help="the folder img, or the one that holds it")
     parser.add_argument(

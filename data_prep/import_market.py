@@ -17,6 +17,7 @@ from data_prep.importing import (
     place,
     refuse_targets,
 )
+from data_prep.parsing import verb_parser
 from pose_gan.config import DATASETS
 from pose_gan.errors import InputError
 from pose_gan.pairs import DISTRACTORS, person_of
@@ -35,12 +36,7 @@ there, every image is a JPEG of 128x64 pixels; files with other names than Marke
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m data_prep import-market",
-        description="Lays out the unpacked Market-1501 for training.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = verb_parser("import-market", "Lays out the unpacked Market-1501 for training.", EPILOG)
     parser.add_argument("source", type=Path, metavar="SOURCE", help="folder that holds bounding_box_train")
     add_target_arguments(parser, "market")
     return parser

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.parsing import verb_parser
 from pose_gan.errors import InputError
 from pose_gan.keypoints import found, read_annotations, write_annotations
 from pose_gan.sequences import METHODS, fill_missing, frame_order
@@ -22,11 +23,8 @@ before frame10). A joint that was found in no frame stays missing."""
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m data_prep interpolate",
-        description="Fills joints that were not found in some frames of a sequence from other frames.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = verb_parser(
+        "interpolate", "Fills joints that were not found in some frames of a sequence from other frames.", EPILOG
     )
     parser.add_argument("--annotations", type=Path, required=True, metavar="FILE.csv", help="keypoints of the frames")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.csv", help="the same with joints filled in")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep import SPLITS
+from data_prep.parsing import verb_parser
 from pose_gan.errors import InputError
 from pose_gan.files import dataset_path
 from pose_gan.keypoints import Annotations, read_annotations
@@ -24,12 +25,7 @@ images of one person; the test list is a sample of them that is always the same.
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m data_prep pairs",
-        description="Lists the pairs of images of one person.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = verb_parser("pairs", "Lists the pairs of images of one person.", EPILOG)
     parser.add_argument(
         "--dataset", required=True, metavar="NAME", help="market, fashion, … : prefix of the file names"
     )

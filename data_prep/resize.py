@@ -21,6 +21,7 @@ from data_prep.conversion import (
     find_splits,
     read_pictures,
 )
+from data_prep.parsing import verb_parser
 from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
 from pose_gan.framing import MARGIN, MAX_MARGIN, Frame
@@ -41,11 +42,8 @@ annotations images alone are resized. The second example makes the release's fas
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m data_prep resize",
-        description="Makes a data set of one image size, keypoints included, from one of any sizes.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = verb_parser(
+        "resize", "Makes a data set of one image size, keypoints included, from one of any sizes.", EPILOG
     )
     add_data_arguments(parser)
     parser.add_argument("--split", choices=[*SPLITS, "both"], default="both", help="default: both, where there")

@@ -14,6 +14,7 @@ import pandas as pd
 from data_prep import SPLITS
 from data_prep.check import SplitFiles, find_splits
 from data_prep.importing import in_threads
+from data_prep.parsing import verb_parser
 from pose_gan.drawing import grid, hues, write_image
 from pose_gan.errors import InputError
 from pose_gan.files import is_background, list_images, write_json
@@ -65,12 +66,7 @@ class Stats:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m data_prep stats",
-        description="Counts what a data set holds.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = verb_parser("stats", "Counts what a data set holds.", EPILOG)
     parser.add_argument(
         "--split", choices=[*SPLITS, "both"], default="both", help="what to count (default: both, where there)"
     )

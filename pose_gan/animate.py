@@ -12,13 +12,13 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from pose_gan import runtime
 from pose_gan.drawing import draw_skeleton, to_float, to_uint8
 from pose_gan.errors import InputError, run_program
 from pose_gan.estimators import Estimator, EstimatorConfig, load_estimator
+from pose_gan.evaluation import compiled
 from pose_gan.files import make_folder
 from pose_gan.framing import Frame
 from pose_gan.images import read_image
@@ -249,8 +249,7 @@ def _generate(
     generator: keras.Model, photo: np.ndarray, source_pose: np.ndarray, poses: np.ndarray, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Generated images, uint8 `(H, W, 3)`, each with its target pose `(joints, 2)`."""
-    signature = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in generator.inputs}
-    run = tf.function(lambda batch: generator(batch, training=False), input_signature=[signature])
+    run = compiled(generator)
     with tqdm(total=len(poses), unit="frame", desc="Generating") as progress:
         for start in range(0, len(poses), batch_size):
             part = poses[start : start + batch_size]
@@ -260,7 +259,7 @@ def _generate(
                 "target_keypoints": part.astype(np.float32),
             }
             try:
-                images = to_uint8(run(batch))
+                images = to_uint8(run(batch).numpy())
             except InputError as error:
                 raise InputError(f"the generator's output is no image: {error}; try an earlier checkpoint") from None
             yield from zip(images, part, strict=True)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def generate(
     todo = _subset(data, [row for row, name in enumerate(names) if name not in done])
     if not len(todo.pairs):
         return 0
-    run = _compiled(generator, dropout)
+    run = compiled(generator, dropout)
     pairs = list(zip(todo.pairs["from"], todo.pairs["to"], strict=True))
     writing: deque[Future[None]] = deque()
     row = 0
@@ -106,8 +107,8 @@ def _write_pair(
     write_image(output_dir / name, strip(source, target, generated))  # last: its presence means done
 
 
-def _compiled(generator: keras.Model, dropout: bool) -> Any:
-    """The generator as a graph: batch dict → images. Traced once, for every batch size."""
+def compiled(generator: keras.Model, dropout: bool = False) -> Callable[[dict[str, Any]], tf.Tensor]:
+    """The generator as a graph: a batch, by names of inputs, → images. Traced once, for every batch size."""
     inputs = {tensor.name: tensor for tensor in generator.inputs}
     signature = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
     graph = tf.function(lambda values: generator(values, training=dropout), input_signature=[signature])

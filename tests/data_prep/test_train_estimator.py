@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from data_prep import train_estimator
+from data_prep.augment import augment
 from data_prep.people import dataset, sample_identity
-from data_prep.train_estimator import IMAGES_PER_PERSON, SIZE, augment, draw_person, main
+from data_prep.train_estimator import IMAGES_PER_PERSON, SIZE, draw_person, main
 from pose_gan.drawing import write_image
 from pose_gan.errors import InputError
 from pose_gan.estimators.heatmap import STRIDE, HeatMapEstimator, load_network
