@@ -206,12 +206,15 @@ class _Similarity:
 
     def _not_black(self, a: np.ndarray, b: np.ndarray) -> tuple[range, range]:
         """Rows and columns of windows outside of which both images are black."""
-        either = a | b
+        either = (a | b).reshape(len(a), -1)
         spans = []
-        for axis, side in enumerate(either.shape[:2]):
-            lit = np.flatnonzero(either.max(axis=1 - axis).max(axis=-1))  # `any` is much slower
-            first, last = (lit[0], lit[-1] + 1) if len(lit) else (0, 0)
-            spans.append(range(max(0, int(first) - self._reach), min(int(last), side - self._reach)))
+        for lit, side in (
+            (either.max(axis=1), a.shape[0]),
+            (either.max(axis=0).reshape(-1, 3).max(axis=1), a.shape[1]),
+        ):
+            places = np.flatnonzero(lit)
+            first, last = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
+            spans.append(range(max(0, first - self._reach), min(last, side - self._reach)))
         return spans[0], spans[1]
 
     def _sums(self, a: np.ndarray, b: np.ndarray, data_ranges: Sequence[float]) -> np.ndarray:
@@ -219,7 +222,7 @@ class _Similarity:
         mean_a, mean_b, product, squares = self._local_means(a, b)
         # Wang et al., Eq. 13: (2 μa μb + c1) (2 σab + c2) / ((μa² + μb² + c1) (σa² + σb² + c2)), in place: each name
         # is what its array has become
-        luminance, ratio = self._view(3, 2, *mean_a.shape)
+        luminance, ratio, term = self._view(3, 3, *mean_a.shape)
         np.multiply(mean_a, mean_b, out=luminance)
         product -= luminance
         covariance = np.multiply(product, 2 * self._factor, out=product)
@@ -229,13 +232,14 @@ class _Similarity:
         mean_squares = np.add(mean_a, mean_b, out=mean_a)
         squares -= mean_squares
         variances = np.multiply(squares, self._factor, out=squares)
-        term, sums = mean_b, []
+        denominator, sums = mean_b, []
         for data_range in data_ranges:
             c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
             np.add(luminance, c1, out=ratio)
             ratio *= np.add(covariance, c2, out=term)
-            ratio /= np.add(mean_squares, c1, out=term)
-            ratio /= np.add(variances, c2, out=term)
+            np.add(mean_squares, c1, out=denominator)
+            denominator *= np.add(variances, c2, out=term)
+            ratio /= denominator
             sums.append(ratio.sum())
         return np.array(sums)
 
