@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import evaluation as benchmark
 from pose_gan import scoring
 from pose_gan.drawing import strip
 from pose_gan.errors import InputError
@@ -128,6 +129,14 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path, monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] - peaks[1] < 100 * image.nbytes / 2  # of 180 strips more; it is far less
+
+
+def test_scores_are_those_of_a_loop_with_scikit_image(tmp_path):
+    """What the benchmark compares with: one strip, one metric after the other, masks drawn by scikit-image."""
+    benchmark.write_strips(tmp_path / "strips", (128, 64), 3)
+    ours, loop = (benchmark.make_calls(form, str(tmp_path / "strips"))["score"]() for form in ("ours", "loop"))
+    assert len(ours) == 2 * len(benchmark.METRICS)
+    np.testing.assert_allclose(ours, loop, rtol=0, atol=1e-12)
 
 
 def test_a_bad_strip_is_named(folder):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -64,7 +66,9 @@ def test_a_batch_knows_its_masks(monkeypatch):
 def test_a_batch_makes_a_thing_once():
     batch = ImageBatch(images(), images(), poses())
     assert [batch.once("key", lambda n=n: n) for n in (1, 2)] == [1, 1]
-    assert batch.instead(images(seed=1)).once("key", lambda: 3) == 3  # of other images
+    other = batch.instead(images(seed=1))
+    assert other.once("key", lambda: 3) == 3  # of other images
+    assert [part.once_for_targets("key", lambda n=n: n) for n, part in enumerate((other, batch))] == [0, 0]
 
 
 def test_confidence_interval_is_students():
@@ -148,3 +152,11 @@ def test_a_file_that_is_given_brings_its_metrics(monkeypatch):
     assert default_metrics(MetricOptions(pose_estimator="a.pb")) == (*BY_DEFAULT, "pckh")
     with pytest.raises(InputError, match=r"--detector_graph: b.pb: no such file"):
         default_metrics(MetricOptions(detector_graph="b.pb"))
+
+
+def test_the_documentation_has_every_metric():
+    text = (Path(__file__).parents[1] / "docs/evaluation.md").read_text(encoding="utf-8")
+    protocols = text.split("## Protocols")[1].split("##")[0]
+    first_cells = [line.split("|")[1] for line in protocols.splitlines() if line.startswith("| `")][1:]
+    named = [name.strip("` ") for cell in first_cells for name in cell.split(",")]
+    assert sorted(named) == sorted(METRICS)

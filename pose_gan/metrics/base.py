@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -34,8 +34,8 @@ class ImageBatch:
     reference: np.ndarray
     target_keypoints: np.ndarray
     skeleton: Skeleton = COCO18
-    _of_targets: dict[str, Any] = field(default_factory=dict, repr=False)  # shared with what `instead` gives
-    _of_all: dict[Any, Any] = field(default_factory=dict, repr=False, init=False)
+    _of_targets: dict[Hashable, Any] = field(default_factory=dict, repr=False)  # shared with what `instead` gives
+    _of_all: dict[Hashable, Any] = field(default_factory=dict, repr=False, init=False)
 
     def __len__(self) -> int:
         return len(self.generated)
@@ -47,10 +47,8 @@ class ImageBatch:
     @property
     def mask(self) -> np.ndarray:
         """The body masks of the target poses, bool `(N, H, W)`."""
-        if "mask" not in self._of_targets:
-            height, width = self.reference.shape[1:3]
-            self._of_targets["mask"] = body_mask(self.target_keypoints, (height, width), self.skeleton)
-        return self._of_targets["mask"]
+        height, width = self.reference.shape[1:3]
+        return self.once_for_targets("mask", lambda: body_mask(self.target_keypoints, (height, width), self.skeleton))
 
     @property
     def masked_generated(self) -> np.ndarray:
@@ -60,22 +58,24 @@ class ImageBatch:
     @property
     def masked_reference(self) -> np.ndarray:
         """`reference` with everything outside of the body set to 0."""
-        if "masked" not in self._of_targets:
-            self._of_targets["masked"] = self.reference * self._channel_mask
-        return self._of_targets["masked"]
+        return self.once_for_targets("masked", lambda: self.reference * self._channel_mask)
 
     @property
     def _channel_mask(self) -> np.ndarray:
         """`mask` as 0 and 1, uint8 `(N, H, W, 3)`: products with images need no conversion and no broadcasting."""
-        if "channel_mask" not in self._of_targets:
-            self._of_targets["channel_mask"] = np.repeat(self.mask.view(np.uint8)[..., None], 3, axis=-1)
-        return self._of_targets["channel_mask"]
+        return self.once_for_targets("channel_mask", lambda: np.repeat(self.mask.view(np.uint8)[..., None], 3, axis=-1))
 
-    def once(self, key: Any, make: Callable[[], Value]) -> Value:
+    def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """What `make` gave at the first call with this key: for metrics that need the same intermediate result."""
         if key not in self._of_all:
             self._of_all[key] = make()
         return self._of_all[key]
+
+    def once_for_targets(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The same for what depends on the targets alone; batches from `instead` know it too."""
+        if key not in self._of_targets:
+            self._of_targets[key] = make()
+        return self._of_targets[key]
 
 
 @dataclass(frozen=True)

@@ -94,5 +94,6 @@ SPECS: tuple[MetricSpec, ...] = (
             "Zhu et al. 2019, whose head is a box around face joints and whose mean is over all joints at once"
         ),
         by_default=False,
+        needs_keypoints=True,
     ),
 )

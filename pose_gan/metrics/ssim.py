@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +18,10 @@ import numpy as np
 from pose_gan.errors import InputError
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricSpec, PerImage, image_pair
 from pose_gan.metrics.body_mask import body_mask
+from pose_gan.metrics.similarity import Similarity
 from pose_gan.skeleton import COCO18, Skeleton
 
 MASK_SETTING = "body mask of the target pose, half width 4 px, closed by a 5x5 square"
-BLOCK = 14  # outputs a matrix product: the wider, the more of the band matrix is zeros
-STRIPE = 2**14  # pixels that are worked on together, about
-SMALL_PRODUCT = 2**18  # multiplications; BLAS splits larger ones among threads, which then mostly wait
 
 
 @dataclass(frozen=True)
@@ -140,9 +137,6 @@ def _too_small(images: np.ndarray, settings: SSIMProtocol) -> str | None:
     return f"images of at least {settings.window}x{settings.window} pixels, got {height}x{width}"
 
 
-# ----------------------------------------------------------------------------- the computation
-
-
 def _scores(generated: np.ndarray, reference: np.ndarray, protocols: Sequence[SSIMProtocol]) -> np.ndarray:
     """float64 `(protocols, N)`; the protocols differ in their data range only."""
     window = dataclasses.replace(protocols[0], data_range=None)
@@ -161,113 +155,9 @@ def _data_range(settings: SSIMProtocol, generated: np.ndarray) -> float:
 
 
 @functools.lru_cache(maxsize=2)
-def _similarity(image_size: tuple[int, ...], window: SSIMProtocol, thread: int) -> _Similarity:
+def _similarity(image_size: tuple[int, ...], window: SSIMProtocol, thread: int) -> Similarity:
     """Kept from batch to batch, since fresh memory costs more than arithmetic; each thread needs its own."""
-    return _Similarity(image_size, window)
-
-
-class _Similarity:
-    """SSIM of one image after the other, in memory that is taken once.
-
-    A window's weights along an axis make a band matrix; BLAS multiplies its blocks with the image, all in float64,
-    for variances are small differences of large numbers. Four weighted means suffice, of a, b, ab and a² + b², since
-    the formula has the sum of the two variances only. Rows are done in stripes that fit into the processor's cache.
-    Windows in which both images are black, as most are under a body mask, score 1 without any of this.
-
-    Args:
-        image_size: (height, width) in pixels.
-        window: the window; its data range is of no effect.
-    Call arguments: two images, uint8 `(H, W, 3)`, and the data ranges to use.
-    Returns: the mean over windows and channels for each data range.
-    """
-
-    def __init__(self, image_size: tuple[int, ...], window: SSIMProtocol) -> None:
-        height, width = image_size
-        self._reach = window.window - 1
-        self._factor = window.covariance_factor
-        self._stripe = min(height - self._reach, max(window.window, STRIPE // width - self._reach))
-        sizes = (n for n in range(BLOCK, 0, -1) if n * (n + self._reach) * max(image_size) <= SMALL_PRODUCT)
-        self._block = next(sizes, 1)
-        self._down = np.zeros((self._block, self._block + self._reach))
-        for row in range(self._block):
-            self._down[row, row : row + window.window] = window.weights
-        self._across = np.ascontiguousarray(self._down.T)  # a transposed view takes twice as long
-        self._memory = np.empty((4, 4 * 3 * (self._stripe + self._reach) * width))
-
-    def __call__(self, a: np.ndarray, b: np.ndarray, data_ranges: Sequence[float]) -> list[float]:
-        height, width = (side - self._reach for side in a.shape[:2])
-        rows, columns = self._not_black(a, b)
-        sums = np.full(len(data_ranges), 3.0 * (height * width - len(rows) * len(columns)))
-        for top in range(rows.start, rows.stop, self._stripe):
-            bottom = min(top + self._stripe, rows.stop)
-            part = np.s_[top : bottom + self._reach, columns.start : columns.stop + self._reach]
-            sums += self._sums(a[part], b[part], data_ranges)
-        return (sums / (3 * height * width)).tolist()
-
-    def _not_black(self, a: np.ndarray, b: np.ndarray) -> tuple[range, range]:
-        """Rows and columns of windows outside of which both images are black."""
-        either = (a | b).reshape(len(a), -1)
-        spans = []
-        for lit, side in (
-            (either.max(axis=1), a.shape[0]),
-            (either.max(axis=0).reshape(-1, 3).max(axis=1), a.shape[1]),
-        ):
-            places = np.flatnonzero(lit)
-            first, last = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
-            spans.append(range(max(0, first - self._reach), min(last, side - self._reach)))
-        return spans[0], spans[1]
-
-    def _sums(self, a: np.ndarray, b: np.ndarray, data_ranges: Sequence[float]) -> np.ndarray:
-        """Sum over windows and channels for each data range."""
-        mean_a, mean_b, product, squares = self._local_means(a, b)
-        # Wang et al., Eq. 13: (2 μa μb + c1) (2 σab + c2) / ((μa² + μb² + c1) (σa² + σb² + c2)), in place: each name
-        # is what its array has become
-        luminance, ratio, term = self._view(3, 3, *mean_a.shape)
-        np.multiply(mean_a, mean_b, out=luminance)
-        product -= luminance
-        covariance = np.multiply(product, 2 * self._factor, out=product)
-        luminance *= 2
-        mean_a *= mean_a
-        mean_b *= mean_b
-        mean_squares = np.add(mean_a, mean_b, out=mean_a)
-        squares -= mean_squares
-        variances = np.multiply(squares, self._factor, out=squares)
-        denominator, sums = mean_b, []
-        for data_range in data_ranges:
-            c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-            np.add(luminance, c1, out=ratio)
-            ratio *= np.add(covariance, c2, out=term)
-            np.add(mean_squares, c1, out=denominator)
-            denominator *= np.add(variances, c2, out=term)
-            ratio /= denominator
-            sums.append(ratio.sum())
-        return np.array(sums)
-
-    def _local_means(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Of a, b, ab, a² + b²: `(4, 3, rows, columns)` of windows."""
-        inputs = self._view(0, 4, 3, *a.shape[:2])
-        inputs[0], inputs[1] = a.transpose(2, 0, 1), b.transpose(2, 0, 1)  # HWC => CHW
-        np.multiply(inputs[0], inputs[1], out=inputs[2])
-        np.multiply(inputs[0], inputs[0], out=inputs[3])
-        inputs[3] += np.multiply(inputs[1], inputs[1], out=self._view(1, *inputs[1].shape))
-        height, width = (side - self._reach for side in a.shape[:2])
-        middle = self._view(1, 4, 3, height, a.shape[1])
-        means = self._view(2, 4, 3, height, width)
-        for start, size in self._blocks(height):
-            pixels = inputs[..., start : start + size + self._reach, :]
-            np.matmul(self._down[:size, : size + self._reach], pixels, out=middle[..., start : start + size, :])
-        for start, size in self._blocks(width):
-            pixels = middle[..., start : start + size + self._reach]
-            np.matmul(pixels, self._across[: size + self._reach, :size], out=means[..., start : start + size])
-        return means
-
-    def _blocks(self, count: int) -> Iterator[tuple[int, int]]:
-        """Start and size of successive blocks."""
-        return ((start, min(self._block, count - start)) for start in range(0, count, self._block))
-
-    def _view(self, row: int, *shape: int) -> np.ndarray:
-        """An array in a row of the memory."""
-        return self._memory[row, : math.prod(shape)].reshape(shape)
+    return Similarity(image_size, window.weights, window.covariance_factor)
 
 
 # --------------------------------------------------------------------------------- the metrics
