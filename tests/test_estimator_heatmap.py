@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from skeletons import STICK
 
 from data_prep.people import make_cameras, render_person, sample_identity, sample_shot
 from pose_gan.errors import InputError
@@ -22,17 +23,7 @@ from pose_gan.estimators.heatmap import (
 )
 from pose_gan.keypoints import found
 from pose_gan.metrics.pckh import pckh
-from pose_gan.skeleton import COCO18, Part, Skeleton
-
-STICK = Skeleton(
-    name="stick",
-    joints=("top", "middle", "bottom"),
-    edges=(("top", "bottom"),),
-    required=(),
-    mirror_pairs=(),
-    scale_sides=(("top", "bottom"),),
-    parts=(Part("all", "whole", ("top", "middle", "bottom")),),
-)
+from pose_gan.skeleton import COCO18
 
 
 @pytest.fixture(scope="module")

@@ -6,22 +6,14 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from skeletons import STICK
 
 from pose_gan import geometry
 from pose_gan.errors import InputError
 from pose_gan.metrics.pckh import HEAD_SIZE, pckh, torso_lengths
-from pose_gan.skeleton import COCO18, Part, Skeleton
+from pose_gan.skeleton import COCO18
 
 RIGHT, LEFT = ("Rsho", "Rhip"), ("Lsho", "Lhip")
-STICK = Skeleton(
-    name="stick",
-    joints=("top", "middle", "bottom"),
-    edges=(("top", "bottom"),),
-    required=(),
-    mirror_pairs=(),
-    scale_sides=(("top", "bottom"),),
-    parts=(Part("all", "whole", ("top", "middle", "bottom")),),
-)
 
 
 def random_poses(seed, count=40):

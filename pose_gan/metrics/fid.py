@@ -102,7 +102,7 @@ class FID:
     def update(self, batch: ImageBatch) -> None:
         self._generated.update(self._network.of_resized(batch).features)
         if self._pairs:
-            self._reference.update(self._network(bicubic(batch.reference)).features)
+            self._reference.update(self._network.of_resized_targets(batch).features)
 
     def result(self) -> Result:
         """The distance; `details` has the number of reference images.

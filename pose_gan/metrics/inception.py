@@ -71,6 +71,10 @@ class Inception:
         """Of the generated images, resized by `bicubic`; worked out once a batch."""
         return batch.once(("inception", self), lambda: self(bicubic(batch.generated)))
 
+    def of_resized_targets(self, batch: ImageBatch) -> Activations:
+        """Of the target images, resized by `bicubic`; worked out once for all that is judged beside them."""
+        return batch.once_for_targets(("inception", self), lambda: self(bicubic(batch.reference)))
+
 
 def bicubic(images: np.ndarray) -> np.ndarray:
     """Images at 299×299 as FID wants them: Pillow's bicubic filter, which smooths where it shrinks, without rounding.
