@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -175,3 +177,17 @@ def test_table_computes_with_a_folder(tmp_path, monkeypatch):
     metric.update(batch(images(5, seed=4), images(5, seed=5)))
     expected = expected_fid(bicubic(images(5, seed=4)), bicubic(images(5, seed=3)))
     assert metric.result().mean == pytest.approx(expected, rel=1e-6)
+
+
+def test_targets_go_through_the_network_once_for_all_rows():
+    seen: list[int] = []
+
+    def run(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        seen.append(len(pixels))
+        return NETWORK.run(pixels)
+
+    network = dataclasses.replace(NETWORK, run=run)
+    row = batch(images(9, seed=1), images(9, seed=2))
+    for judged in (row, row.instead(images(9, seed=3))):
+        FID(network).update(judged)
+    assert sum(seen) == 27
