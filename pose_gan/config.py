@@ -17,6 +17,8 @@ INTERPOLATIONS = ("bilinear", "nearest")
 DISCRIMINATORS = ("call", "sim", "warp")
 POSE_REPRESENTATIONS = ("hm", "stickman")
 NORMALISATIONS = ("instance", "release")
+COMPATS = ("paper", "release")
+AUTO = "auto"  # a setting that follows another one
 REDUCTIONS = ("mean", "sum")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MIN_SIDE = 64  # the discriminator halves five times
@@ -33,14 +35,18 @@ class ModelConfig:
             transform a body part), `full` (one for the body), `stn` (one, predicted by a small
             network), `none` (a plain U-Net on the concatenated inputs).
         warp_agg: how the moved parts are merged: `max` (Eq. 4) or `avg`.
-        warp_interpolation: how moved features are sampled.
+        warp_interpolation: how moved features are sampled: `bilinear` or `nearest`; `auto`: `nearest` with compat
+            `release`, else `bilinear`.
         disc_type: `call` (everything concatenated), `sim` (one tower sees both images), `warp`
             (the source is moved into the target pose first).
         pose_rep_type: `hm` (one heat map a joint) or `stickman` (a drawing of three channels).
         use_input_pose: whether the networks see the source pose.
         use_bg: whether a background image of the target is a further input (`call` only).
         norm: `instance` (paper: per channel) or `release` (over height, width and channels with
-            one scalar gain and bias, as in the authors' code).
+            one scalar gain and bias, as in the authors' code); `auto`: as compat says.
+        compat: whom the network follows where the paper and the authors' code differ in what comes out: `paper`, or
+            `release`, as the authors' checkpoints need (heat maps in steps, transforms by total least squares, the
+            stick-man's lines, sampling by `stn`, and what `auto` stands for above).
         width: multiplies the number of channels of every hidden layer; 1 is the paper's network.
         sigma: standard deviation of the heat maps, pixels (Eq. 1).
         skeleton: joints and parts of the object.
@@ -49,18 +55,24 @@ class ModelConfig:
     image_size: tuple[int, int] = (128, 64)
     warp_skip: str = "mask"
     warp_agg: str = "max"
-    warp_interpolation: str = "bilinear"
+    warp_interpolation: str = AUTO
     disc_type: str = "call"
     pose_rep_type: str = "hm"
     use_input_pose: bool = True
     use_bg: bool = False
-    norm: str = "instance"
+    norm: str = AUTO
+    compat: str = "paper"
     width: float = 1.0
     sigma: float = 6.0
     skeleton: Skeleton = COCO18
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image_size", tuple(self.image_size))
+        _check_choice("compat", self.compat, COMPATS)
+        release = self.compat == "release"
+        for name, followed in (("norm", NORMALISATIONS[release]), ("warp_interpolation", INTERPOLATIONS[release])):
+            if getattr(self, name) == AUTO:
+                object.__setattr__(self, name, followed)
         _check_choice("warp_skip", self.warp_skip, WARP_SKIPS)
         _check_choice("warp_agg", self.warp_agg, WARP_AGGREGATIONS)
         _check_choice("warp_interpolation", self.warp_interpolation, INTERPOLATIONS)

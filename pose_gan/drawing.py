@@ -25,8 +25,11 @@ TEXT_COLOUR = (40, 40, 40)
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Images in [-1, 1] as uint8: `round((v + 1) · 127.5)`, clipped; any shape.
+    """Images in [-1, 1] as uint8: `round((v + 1) · 127.5)`, clipped.
 
+    Args:
+        images: numbers, any shape.
+    Returns: uint8, the same shape.
     Raises: InputError: a value is not finite.
     Deviation: the release truncates instead of rounding, which darkens by half a grey level, and may
         change images that went from uint8 to [-1, 1] and back.
@@ -38,12 +41,23 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 
 
 def to_float(images: np.ndarray) -> np.ndarray:
-    """uint8 images as float32 in [-1, 1]: `v / 127.5 − 1`; any shape. `to_uint8` is the exact inverse."""
+    """uint8 images as float32 in [-1, 1]: `v / 127.5 − 1`. `to_uint8` is the exact inverse.
+
+    Args:
+        images: uint8, any shape.
+    Returns: float32, the same shape.
+    """
     return np.asarray(images).astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes a uint8 image `(H, W, 3)` or `(H, W)`, atomically, in the format of the suffix."""
+    """Writes an image, atomically, in the format of the suffix.
+
+    Args:
+        path: the file.
+        image: uint8 `(H, W, 3)` or `(H, W)`.
+    Raises: InputError: another type.
+    """
     image = np.asarray(image)
     if image.dtype != np.uint8:
         raise InputError(f"{path}: only uint8 images are written, got {image.dtype}; see to_uint8")
@@ -100,7 +114,12 @@ def draw_skeleton(
 
 
 def strip(source: np.ndarray, target: np.ndarray, generated: np.ndarray) -> np.ndarray:
-    """source | target | generated, side by side as in the release: `(H, W, 3)` each → `(H, 3W, 3)`."""
+    """source | target | generated, side by side as in the release.
+
+    Args:
+        source, target, generated: `(H, W, 3)` each.
+    Returns: `(H, 3W, 3)`.
+    """
     return np.concatenate([source, target, generated], axis=1)
 
 
@@ -112,6 +131,8 @@ def parts_overlay(masks: np.ndarray, image: np.ndarray, opacity: float = 0.6) ->
             image (the torso's) says nothing about a place, and is left out.
         image: uint8 `(H, W, 3)`.
         opacity: of the tint, 0 to 1.
+    Returns: uint8 `(H, W, 3)`.
+    Raises: InputError: masks of another size than the image.
     """
     masks = np.asarray(masks) > 0.5
     if masks.ndim != 3 or masks.shape[1:] != image.shape[:2]:

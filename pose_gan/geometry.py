@@ -4,23 +4,23 @@ Everything is batched TensorFlow, runs inside `tf.function` and inside a saved m
 keypoints of any numeric dtype, `(batch, joints, 2)`, (y, x) in pixels; a joint is missing where
 either coordinate is −1. Other coordinates may lie outside of the image. Positions, least squares and polygon
 edges are computed in float64, so that masks are exact at their borders.
+
+`compat` says whom a function follows where the paper and the authors' release differ: `paper` (the default) or
+`release`, which the release's checkpoints need.
 """
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from pose_gan import fitting, polygons
+from pose_gan.config import COMPATS
 from pose_gan.keypoints import MISSING
 from pose_gan.skeleton import COCO18, Part, Skeleton
-
-FAR_AWAY = 1000.0
-"""Translation in pixels of a missing part: it samples outside of every image."""
-
-_SINGULAR = 1e-9  # relative to a squared norm: collinear points give rounding errors near 1e-16
 
 
 class _Pose(NamedTuple):
@@ -31,7 +31,13 @@ class _Pose(NamedTuple):
     scale: tf.Tensor
 
 
-def heatmaps(keypoints: Any, image_size: tuple[int, int], sigma: float = 6.0, skeleton: Skeleton = COCO18) -> tf.Tensor:
+def heatmaps(
+    keypoints: Any,
+    image_size: tuple[int, int],
+    sigma: float = 6.0,
+    skeleton: Skeleton = COCO18,
+    compat: str = "paper",
+) -> tf.Tensor:
     """One Gaussian a joint: `exp(-‖p − p_j‖² / (2σ²))`, all zeros for a missing joint.
 
     A Gaussian in two dimensions is the outer product of two in one, which is how it is computed.
@@ -41,14 +47,16 @@ def heatmaps(keypoints: Any, image_size: tuple[int, int], sigma: float = 6.0, sk
         image_size: (height, width) in pixels.
         sigma: standard deviation, pixels.
         skeleton: gives the number of joints.
+        compat: `release` floors the exponent, as Python 2's integer division did.
     Returns: float32 `(B, height, width, J)` in [0, 1].
     Source: paper, Eq. 1.
-    Deviation: Eq. 1 is printed without the square and the 2; the release computes with both, and
-        floors the exponent (Python 2 integer division). Ours is the smooth Gaussian.
+    Deviation: Eq. 1 is printed without the square and the 2; the release computes with both, ours too.
     """
     pose = _pose(keypoints, skeleton)
     xy = tf.cast(pose.xy, tf.float32)
     joints, (height, width) = skeleton.num_joints, image_size
+    if _is_release(compat):
+        return _stepped_heatmaps(xy, pose.found, image_size, sigma)
 
     def gaussian(size: int, centre: tf.Tensor) -> tf.Tensor:
         offset = tf.range(size, dtype=tf.float32)[:, None] - centre[:, None, :]
@@ -61,6 +69,14 @@ def heatmaps(keypoints: Any, image_size: tuple[int, int], sigma: float = 6.0, sk
     diagonal = columns[:, None] * tf.eye(joints)[:, None, :]  # (B, J, W, J)
     maps = tf.matmul(rows, tf.reshape(diagonal, [-1, joints, width * joints]))
     return tf.reshape(maps, [-1, height, width, joints])
+
+
+def _stepped_heatmaps(xy: tf.Tensor, found: tf.Tensor, image_size: tuple[int, int], sigma: float) -> tf.Tensor:
+    """`exp(floor(-‖p − p_j‖² / (2σ²)))`: a staircase of powers of e, up to 0.62 from the Gaussian."""
+    rows, columns = (tf.range(size, dtype=tf.float32) for size in image_size)
+    squares = tf.square(rows[:, None, None] - xy[:, None, None, :, 1])
+    squares += tf.square(columns[:, None] - xy[:, None, None, :, 0])
+    return tf.exp(tf.floor(-squares / (2.0 * sigma**2))) * tf.cast(found, tf.float32)[:, None, None, :]
 
 
 def part_masks(keypoints: Any, image_size: tuple[int, int], skeleton: Skeleton = COCO18) -> tf.Tensor:
@@ -84,22 +100,25 @@ def part_masks(keypoints: Any, image_size: tuple[int, int], skeleton: Skeleton =
     limb_runs: list[tf.Tensor] = []
     if limbs:
         corners, present = _limb_corners(pose, limbs, skeleton, [part.mask_far for part in limbs])
-        limb_runs = tf.unstack(_convex_runs(corners, image_size, present), axis=1)
+        # x and y exchanged: which of the pixels on an outline belong to a limb is decided as in the release
+        limb_runs = tf.unstack(polygons.convex_runs(corners[..., ::-1], (width, height), present), axis=1)
     runs = []
     for part in skeleton.parts:
         if part.kind == "whole":
-            runs.append(tf.tile([[[0, width]]], [tf.shape(pose.xy)[0], height, 1]))
+            runs.append(tf.tile([[[0, height]]], [tf.shape(pose.xy)[0], width, 1]))
         elif part.kind == "square":
             runs.append(_square_runs(pose, part, skeleton, image_size))
         else:
             runs.append(limb_runs.pop(0))
-    # every mask is one run of pixels a row: look up the rows that are full up to its end and its start
-    start, end = tf.unstack(tf.stack(runs, axis=1), axis=-1)  # (B, P, H)
-    full_up_to = tf.constant(np.tri(width + 1, width, -1), tf.float32)
-    return tf.gather(full_up_to, end) - tf.gather(full_up_to, start)
+    # every mask is one run of pixels a column: look up the columns that are full up to its end and its start
+    start, end = tf.unstack(tf.stack(runs, axis=1), axis=-1)  # (B, P, W)
+    full_up_to = tf.constant(np.tri(height + 1, height, -1), tf.float32)
+    return tf.transpose(tf.gather(full_up_to, end) - tf.gather(full_up_to, start), [0, 1, 3, 2])
 
 
-def part_transforms(source_keypoints: Any, target_keypoints: Any, skeleton: Skeleton = COCO18) -> tf.Tensor:
+def part_transforms(
+    source_keypoints: Any, target_keypoints: Any, skeleton: Skeleton = COCO18, compat: str = "paper"
+) -> tf.Tensor:
     """The affine transform of each body part, from the target pose to the source pose.
 
     It is the inverse of the motion: for each place of the target it says where to look in the
@@ -109,12 +128,14 @@ def part_transforms(source_keypoints: Any, target_keypoints: Any, skeleton: Skel
     Args:
         source_keypoints, target_keypoints: `(B, J, 2)`, (y, x) in pixels, −1 where missing.
         skeleton: its parts, in order.
+        compat: `paper` fits by least squares, `release` by total least squares. They are equal for limbs, and
+            usually within 1–3 px for torso and head.
     Returns: float32 `(B, parts, 8)`: `[a0 a1 a2 b0 b1 b2 0 0]` with `x' = a0·x + a1·y + a2`,
         `y' = b0·x + b1·y + b2` in (x, y) pixels, as in TensorFlow's projective transforms.
     Source: paper, Eq. 2 and Appendix B.
-    Deviation: the release fits by normalised total least squares, which is equal for limbs and
-        usually within 1–3 px for torso and head; ours is Eq. 2's ordinary least squares.
+    Deviation: none from the paper; the release fits as `compat="release"` does.
     """
+    fit = _fit(compat)
     source, target = _pose(source_keypoints, skeleton), _pose(target_keypoints, skeleton)
     limbs = [part for part in skeleton.parts if part.kind == "limb"]
     limb_fits: list[tf.Tensor] = []
@@ -123,7 +144,7 @@ def part_transforms(source_keypoints: Any, target_keypoints: Any, skeleton: Skel
         target_corners, in_target = _limb_corners(target, limbs, skeleton, far)
         source_corners, in_source = _limb_corners(source, limbs, skeleton, far, or_mirror=True)
         weights = tf.repeat(tf.cast(in_target & in_source, tf.float64)[..., None], 4, axis=-1)
-        limb_fits = tf.unstack(_fit_affine(target_corners, source_corners, weights), axis=1)
+        limb_fits = tf.unstack(fit(target_corners, source_corners, weights), axis=1)
     fits = []
     for part in skeleton.parts:
         if part.kind == "limb":
@@ -134,11 +155,13 @@ def part_transforms(source_keypoints: Any, target_keypoints: Any, skeleton: Skel
         if part.kind == "square":  # anchors alone do not place it
             own = tf.reduce_any(weights[:, : len(part.joints)] > 0, axis=1, keepdims=True)
             weights *= tf.cast(own, tf.float64)
-        fits.append(_fit_affine(tf.gather(target.xy, rows, axis=1), tf.gather(source.xy, rows, axis=1), weights))
+        fits.append(fit(tf.gather(target.xy, rows, axis=1), tf.gather(source.xy, rows, axis=1), weights))
     return tf.cast(tf.stack(fits, axis=1), tf.float32)
 
 
-def uniform_transform(source_keypoints: Any, target_keypoints: Any, skeleton: Skeleton = COCO18) -> tf.Tensor:
+def uniform_transform(
+    source_keypoints: Any, target_keypoints: Any, skeleton: Skeleton = COCO18, compat: str = "paper"
+) -> tf.Tensor:
     """One affine transform for the whole body (`--warp_skip full`), from target to source.
 
     Fitted on the skeleton's required joints and, where found in both poses, its `uniform_optional`
@@ -149,21 +172,26 @@ def uniform_transform(source_keypoints: Any, target_keypoints: Any, skeleton: Sk
     source, target = _pose(source_keypoints, skeleton), _pose(target_keypoints, skeleton)
     rows = skeleton.indices(skeleton.required + skeleton.uniform_optional)
     weights = _found_in_both(source, target, rows)
-    fit = _fit_affine(tf.gather(target.xy, rows, axis=1), tf.gather(source.xy, rows, axis=1), weights)
+    fit = _fit(compat)(tf.gather(target.xy, rows, axis=1), tf.gather(source.xy, rows, axis=1), weights)
     return tf.cast(fit[:, None, :], tf.float32)
 
 
-def stickman(keypoints: Any, image_size: tuple[int, int], skeleton: Skeleton = COCO18) -> tf.Tensor:
+def stickman(
+    keypoints: Any, image_size: tuple[int, int], skeleton: Skeleton = COCO18, compat: str = "paper"
+) -> tf.Tensor:
     """A drawing of the pose in three channels, in place of heat maps (`--pose_rep_type stickman`).
 
-    For people: right limbs in channel 0, left limbs in 1, the filled torso in 2, neck and eyes at
-    0.5 in 0 and 1. Lines are `int(3·width/128)` px wide to either side.
+    For people: right limbs in channel 0, left limbs in 1, the filled torso in 2; at 0.5 the neck in 0 and 1, the right
+    eye in 0 and the left eye in 1. Lines are `int(3·width/128)` px wide to either side.
 
     Args:
         keypoints: `(B, J, 2)`, (y, x) in pixels, −1 where missing.
         image_size: (height, width) in pixels.
-        skeleton: its strokes are painted, the brighter wins; a stroke with a missing joint is left out.
+        skeleton: its strokes are painted, in order; a stroke with a missing joint is left out.
+        compat: `paper` draws lines with round ends, and the brighter of two strokes wins; `release` draws them as
+            rectangles, and the later stroke wins.
     Returns: float32 `(B, height, width, 3)` in [0, 1].
+    Source: the authors' release; the paper has no such drawing.
     """
     pose = _pose(keypoints, skeleton)
     half_width = float(int(3 * image_size[1] / 128))
@@ -171,14 +199,29 @@ def stickman(keypoints: Any, image_size: tuple[int, int], skeleton: Skeleton = C
     for stroke in skeleton.strokes:
         rows = [skeleton.indices(point) for point in stroke.points]
         points = tf.stack([tf.reduce_mean(tf.gather(pose.xy, row, axis=1), axis=1) for row in rows], axis=1)
-        present = tf.reduce_all(tf.gather(pose.found, [joint for row in rows for joint in row], axis=1), axis=1)
+        needed = [joint for row in rows for joint in row] + skeleton.indices(stroke.requires)
+        present = tf.reduce_all(tf.gather(pose.found, needed, axis=1), axis=1)
         if stroke.kind == "fill":
-            shape = _fill_polygon(points, image_size)
+            shape = polygons.fill(points, image_size)
+        elif _is_release(compat):
+            shape = polygons.fill(polygons.beside_segment(points[:, 0], points[:, 1], half_width), image_size)
         else:
-            shape = _near_segment(points[:, 0], points[:, 1], half_width, image_size)
-        inked = tf.cast(shape & present[:, None, None], tf.float32)
-        drawing = tf.maximum(drawing, inked[..., None] * tf.constant(stroke.colour, tf.float32))
+            shape = polygons.near_segment(points[:, 0], points[:, 1], half_width, image_size)
+        colour = tf.constant(stroke.colour, tf.float32)
+        inked = (shape & present[:, None, None])[..., None] & (colour > 0)
+        painted = colour if _is_release(compat) else tf.maximum(drawing, colour)
+        drawing = tf.where(inked, painted, drawing)
     return drawing
+
+
+def _is_release(compat: str) -> bool:
+    if compat not in COMPATS:
+        raise ValueError(f"compat {compat!r} is not known; allowed: {', '.join(COMPATS)}")
+    return compat == "release"
+
+
+def _fit(compat: str) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    return fitting.total_least_squares if _is_release(compat) else fitting.least_squares
 
 
 def _pose(keypoints: Any, skeleton: Skeleton) -> _Pose:
@@ -207,7 +250,7 @@ def _found_in_both(source: _Pose, target: _Pose, rows: list[int]) -> tf.Tensor:
 
 
 def _square_runs(pose: _Pose, part: Part, skeleton: Skeleton, image_size: tuple[int, int]) -> tf.Tensor:
-    """The half-open square [c − r, c + r) around the found joints of `part`, as `_convex_runs`: (B, H, 2)."""
+    """The half-open square [c − r, c + r) around the found joints of `part`: runs in the columns, (B, W, 2)."""
     height, width = image_size
     rows = skeleton.indices(part.joints)
     weights = tf.cast(tf.gather(pose.found, rows, axis=1), tf.float64)
@@ -216,10 +259,10 @@ def _square_runs(pose: _Pose, part: Part, skeleton: Skeleton, image_size: tuple[
     present = (count > 0) & tf.math.is_finite(pose.scale)
     centre = tf.cast(tf.math.divide_no_nan(total, count[:, None]), tf.int32)
     radius = tf.cast(tf.where(present, part.size * pose.scale, 0.0), tf.int32)[:, None]  # 0: empty
-    low, high = tf.clip_by_value(centre - radius, 0, width), tf.clip_by_value(centre + radius, 0, width)
-    run = tf.stack([low[:, 0], high[:, 0]], axis=-1)[:, None]  # (B, 1, 2)
-    row = tf.range(height)
-    inside = (row >= centre[:, 1:] - radius) & (row < centre[:, 1:] + radius)  # (B, H)
+    low, high = tf.clip_by_value(centre - radius, 0, height), tf.clip_by_value(centre + radius, 0, height)
+    run = tf.stack([low[:, 1], high[:, 1]], axis=-1)[:, None]  # (B, 1, 2)
+    column = tf.range(width)
+    inside = (column >= centre[:, :1] - radius) & (column < centre[:, :1] + radius)  # (B, W)
     return tf.where(inside[..., None], run, 0)
 
 
@@ -247,92 +290,12 @@ def _limb_corners(
     b += (b - a) * _column(far)
     along = a - b
     length = tf.norm(along, axis=-1, keepdims=True)
-    normal = tf.math.divide_no_nan(tf.stack([-along[..., 1], along[..., 0]], axis=-1), length)
-    side = normal * pose.scale[:, None, None] * _column([limb.size for limb in limbs])
+    normal = tf.stack([-along[..., 1], along[..., 0]], axis=-1) / length
+    side = normal * (pose.scale[:, None, None] * _column([limb.size for limb in limbs]))
+    side = tf.where(length > 0, side, 1.0)  # of a point, a diagonal: as in the release
     corners = tf.stack([a + side, a - side, b - side, b + side], axis=2)
     return corners, found & tf.math.is_finite(pose.scale)[:, None]
 
 
 def _column(values: list[float]) -> tf.Tensor:
     return tf.constant(values, tf.float64)[None, :, None]
-
-
-def _fit_affine(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Least-squares affine map from `target` to `source` points (Eq. 2), FAR_AWAY where there is none.
-
-    Args: float64 points `(..., N, 2)` in (x, y) and weights `(..., N)`, 0 or 1.
-    Returns: float64 `(..., 8)`.
-    """
-    weights = tf.where(tf.reduce_sum(weights, axis=-1, keepdims=True) >= 3, weights, 0.0)[..., None]
-    total = tf.reduce_sum(weights, axis=-2, keepdims=True)
-    mean_target = tf.math.divide_no_nan(tf.reduce_sum(_masked(target, weights), axis=-2, keepdims=True), total)
-    mean_source = tf.math.divide_no_nan(tf.reduce_sum(_masked(source, weights), axis=-2, keepdims=True), total)
-    t, s = _masked(target - mean_target, weights), _masked(source - mean_source, weights)
-    # A = (Σ s tᵀ)(Σ t tᵀ)⁻¹ with the inverse of a 2×2 matrix written out
-    s_t, t_t = tf.matmul(s, t, transpose_a=True), tf.matmul(t, t, transpose_a=True)
-    determinant, size = _determinant(t_t), tf.linalg.trace(t_t)
-    adjugate = tf.linalg.trace(t_t)[..., None, None] * tf.eye(2, dtype=tf.float64) - t_t
-    solvable = determinant > _SINGULAR * tf.square(size)
-    matrix = tf.matmul(s_t, adjugate) / tf.where(solvable, determinant, 1.0)[..., None, None]
-    norm = tf.reduce_sum(tf.square(matrix), axis=[-2, -1])
-    solvable &= tf.abs(_determinant(matrix)) > _SINGULAR * norm
-    shift = mean_source[..., 0, :] - tf.linalg.matvec(matrix, mean_target[..., 0, :])
-    zeros = tf.zeros_like(shift)
-    fit = tf.concat([matrix[..., 0, :], shift[..., :1], matrix[..., 1, :], shift[..., 1:], zeros], axis=-1)
-    absent = tf.constant([1, 0, FAR_AWAY, 0, 1, FAR_AWAY, 0, 0], tf.float64)
-    return tf.where(solvable[..., None], fit, absent)
-
-
-def _masked(points: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """`points · weights`, with 0 also where a point of weight 0 is NaN."""
-    return tf.where(weights > 0, points, 0.0)
-
-
-def _determinant(matrix: tf.Tensor) -> tf.Tensor:
-    return matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
-
-
-def _crossings(corners: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
-    """Where polygons' edges cross the rows of the image: int32 (B, P, V, H), 0 where they do not.
-
-    A pixel (x, y) is inside of a polygon if an odd number of edges crosses the ray to its right: edges
-    count for y in [y_i, y_j) and x < the crossing, so that polygons that share an edge share no pixel.
-    As x is an integer, x < crossing is x < ceil(crossing), which is returned, clipped to the image.
-
-    Args: corners: float64 (B, P, V, 2) in (x, y).
-    """
-    height, width = image_size
-    x, y = tf.unstack(corners[..., None], axis=-2)  # (B, P, V, 1)
-    next_x, next_y = tf.roll(x, -1, axis=2), tf.roll(y, -1, axis=2)
-    row = tf.range(height, dtype=tf.float64)
-    crosses = (y <= row) != (next_y <= row)
-    slope = tf.math.divide_no_nan(next_x - x, next_y - y)
-    limit = tf.clip_by_value(tf.math.ceil(slope * (row - y) + x), 0.0, float(width))
-    return tf.cast(tf.where(crosses, limit, 0.0), tf.int32)
-
-
-def _convex_runs(corners: tf.Tensor, image_size: tuple[int, int], present: tf.Tensor) -> tf.Tensor:
-    """Convex polygons, which meet a row in one run [start, end): int32 (B, P, H, 2). See `_crossings`.
-
-    The run lies between the two crossings; it is empty where there are none, or not `present` (B, P).
-    """
-    limits = tf.where(present[:, :, None, None], _crossings(corners, image_size), 0)
-    end = tf.reduce_max(limits, axis=2)
-    return tf.stack([tf.reduce_sum(limits, axis=2) - end, end], axis=-1)  # all other limits are 0
-
-
-def _fill_polygon(corners: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
-    """A filled polygon of any form: bool (B, H, W) for float64 corners (B, V, 2). See `_crossings`."""
-    limits = tf.unstack(_crossings(corners[:, None], image_size)[:, 0, ..., None], axis=1)
-    column = tf.range(image_size[1])
-    return functools.reduce(tf.math.logical_xor, [column < limit for limit in limits])
-
-
-def _near_segment(a: tf.Tensor, b: tf.Tensor, distance: float, image_size: tuple[int, int]) -> tf.Tensor:
-    """Pixels at most `distance` from the segment a–b: bool (B, H, W) for float64 ends (B, 2) in (x, y)."""
-    x = tf.range(image_size[1], dtype=tf.float64)[None, None, :]
-    y = tf.range(image_size[0], dtype=tf.float64)[None, :, None]
-    (ax, ay), (dx, dy) = tf.unstack(a[..., None, None], axis=1), tf.unstack((b - a)[..., None, None], axis=1)
-    along = tf.math.divide_no_nan((x - ax) * dx + (y - ay) * dy, dx * dx + dy * dy)
-    along = tf.clip_by_value(along, 0.0, 1.0)
-    return tf.square(x - ax - along * dx) + tf.square(y - ay - along * dy) <= distance**2

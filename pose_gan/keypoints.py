@@ -52,21 +52,32 @@ class Annotations:
 
 
 def found(keypoints: np.ndarray) -> np.ndarray:
-    """Which joints were found: bool, the shape of `keypoints` without its last axis.
+    """Which joints were found; one is missing where either coordinate is −1.
 
-    A joint is missing where either coordinate is −1.
+    Args:
+        keypoints: `(…, joints, 2)`.
+    Returns: bool `(…, joints)`.
     """
     return np.all(np.asarray(keypoints) != MISSING, axis=-1)
 
 
 def has_required_joints(keypoints: np.ndarray, skeleton: Skeleton = COCO18) -> np.ndarray:
-    """Whether each pose has all joints that the skeleton requires: bool `(…)` for `(…, joints, 2)`."""
+    """Whether each pose has all joints that the skeleton requires.
+
+    Args:
+        keypoints: `(…, joints, 2)`.
+        skeleton: says which joints these are.
+    Returns: bool `(…)`.
+    """
     return np.all(found(keypoints)[..., skeleton.indices(skeleton.required)], axis=-1)
 
 
 def read_annotations(path: str | os.PathLike[str], skeleton: Skeleton = COCO18) -> Annotations:
     """Reads an annotation CSV.
 
+    Args:
+        path: the file.
+        skeleton: its joints are those of the file, in the same order.
     Raises: InputError: names file, row and column of the first value that does not fit: wrong
         header, missing or repeated name, a cell that is not a list of as many integers as the
         skeleton has joints, a value below −1 or above 65535.
@@ -112,7 +123,6 @@ def write_annotations(
         path: the file.
         names: N image names.
         keypoints: integers `(N, joints, 2)`, (y, x) in pixels, −1 where missing.
-
     Raises: InputError: a name that the file cannot hold.
     """
     for name in names:

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from pose_gan import geometry, warp
-from pose_gan.config import INTERPOLATIONS, NORMALISATIONS, POSE_REPRESENTATIONS, WARP_AGGREGATIONS
+from pose_gan.config import COMPATS, INTERPOLATIONS, NORMALISATIONS, POSE_REPRESENTATIONS, WARP_AGGREGATIONS
 from pose_gan.skeleton import COCO18, Skeleton
 
 register = keras.saving.register_keras_serializable(package="pose_gan")
@@ -100,6 +100,11 @@ class DeformableSkip(keras.layers.Layer):
 class SpatialTransformer(keras.layers.Layer):
     """Samples features through one predicted affine transform (`--warp_skip stn`; Jaderberg et al. 2015).
 
+    Args:
+        compat: `paper`, or `release`: there −1 and 1 are the outer borders in the source but pixel centres in the
+            output, so that the identity magnifies by one pixel; and only places that have all four neighbours give a
+            value.
+
     Call arguments:
         inputs: list `[features (B, h, w, C), theta (B, 6)]`; theta maps output to input positions,
             (x, y) in [-1, 1] from the centre of the first pixel to the centre of the last.
@@ -107,28 +112,37 @@ class SpatialTransformer(keras.layers.Layer):
     Returns: `(B, h, w, C)`, bilinear, 0 outside of the image. Gradients flow to features and theta.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, compat: str = "paper", **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.compat = _one_of("compat", compat, COMPATS)
         self.autocast = False
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         features, theta = inputs[0], tf.cast(inputs[1], tf.float32)
         height, width = features.shape[1], features.shape[2]
+        release = self.compat == "release"
         x_scale, y_scale = max(width - 1, 1) / 2, max(height - 1, 1) / 2
+        to_x, to_y = (width / 2, height / 2) if release else (x_scale, y_scale)
         t0, t1, t2, t3, t4, t5 = tf.unstack(theta, axis=-1)
-        # x_n = x / x_scale - 1 in, x' = (x_n' + 1) · x_scale out; the same for y
+        # x_n = x / x_scale - 1 in, x' = (x_n' + 1) · to_x out; the same for y
         rows = [
-            t0,
-            t1 * (x_scale / y_scale),
-            (t2 - t0 - t1 + 1) * x_scale,
-            t3 * (y_scale / x_scale),
-            t4,
-            (t5 - t3 - t4 + 1) * y_scale,
+            t0 * (to_x / x_scale),
+            t1 * (to_x / y_scale),
+            (t2 - t0 - t1 + 1) * to_x,
+            t3 * (to_y / x_scale),
+            t4 * (to_y / y_scale),
+            (t5 - t3 - t4 + 1) * to_y,
         ]
         transform = tf.stack([*rows, tf.zeros_like(t0), tf.zeros_like(t0)], axis=-1)[:, None]
-        masks = tf.ones([tf.shape(features)[0], 1, height, width], tf.float32)
-        moved = warp.warp_dense(tf.cast(features, tf.float32), transform, masks, "max", "bilinear")
+        if release:
+            mask = warp.has_neighbours(transform, (height, width))
+        else:
+            mask = tf.ones([tf.shape(features)[0], 1, height, width], tf.float32)
+        moved = warp.warp_dense(tf.cast(features, tf.float32), transform, mask, "max", "bilinear")
         return tf.cast(moved, features.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "compat": self.compat}
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
         return tuple(input_shape[0])
@@ -178,16 +192,34 @@ class InstanceNormalization(keras.layers.Layer):
 
 
 class _PoseLayer(keras.layers.Layer):
-    """Base of layers that take keypoints `(B, J, 2)`, (y, x) in pixels: float32 under every policy."""
+    """Base of layers that take keypoints `(B, J, 2)`, (y, x) in pixels: float32 under every policy.
 
-    def __init__(self, image_size: tuple[int, int], skeleton: Skeleton | dict[str, Any] = COCO18, **kwargs: Any):
+    Args:
+        image_size: (height, width) in pixels.
+        skeleton: a `Skeleton` or its `to_dict()`.
+        compat: `paper` or `release`; see `pose_gan.geometry`.
+    """
+
+    def __init__(
+        self,
+        image_size: tuple[int, int],
+        skeleton: Skeleton | dict[str, Any] = COCO18,
+        compat: str = "paper",
+        **kwargs: Any,
+    ) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.skeleton = Skeleton.from_dict(skeleton) if isinstance(skeleton, dict) else skeleton
+        self.compat = _one_of("compat", compat, COMPATS)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "image_size": self.image_size, "skeleton": self.skeleton.to_dict()}
+        return {
+            **super().get_config(),
+            "image_size": self.image_size,
+            "skeleton": self.skeleton.to_dict(),
+            "compat": self.compat,
+        }
 
 
 @register
@@ -199,6 +231,7 @@ class PoseMaps(_PoseLayer):
         skeleton: a `Skeleton` or its `to_dict()`.
         representation: `hm` (one heat map a joint, Eq. 1) or `stickman` (three channels).
         sigma: of the heat maps, pixels.
+        compat: `paper` or `release`; see `pose_gan.geometry`.
     """
 
     def __init__(
@@ -207,16 +240,17 @@ class PoseMaps(_PoseLayer):
         skeleton: Skeleton | dict[str, Any] = COCO18,
         representation: str = "hm",
         sigma: float = 6.0,
+        compat: str = "paper",
         **kwargs: Any,
     ) -> None:
-        super().__init__(image_size, skeleton, **kwargs)
+        super().__init__(image_size, skeleton, compat, **kwargs)
         self.representation = _one_of("representation", representation, POSE_REPRESENTATIONS)
         self.sigma = sigma
 
     def call(self, keypoints: tf.Tensor) -> tf.Tensor:
         if self.representation == "hm":
-            return geometry.heatmaps(keypoints, self.image_size, self.sigma, self.skeleton)
-        return geometry.stickman(keypoints, self.image_size, self.skeleton)
+            return geometry.heatmaps(keypoints, self.image_size, self.sigma, self.skeleton, self.compat)
+        return geometry.stickman(keypoints, self.image_size, self.skeleton, self.compat)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         channels = self.skeleton.num_joints if self.representation == "hm" else 3
@@ -231,11 +265,16 @@ class PartGeometry(_PoseLayer):
     """Source and target keypoints, each `(B, J, 2)` → part transforms `(B, P, 8)` and masks `(B, P, H, W)`.
 
     The masks lie in the target pose. Call with the list `[source_keypoints, target_keypoints]`.
+
+    Args:
+        image_size: (height, width) in pixels.
+        skeleton: a `Skeleton` or its `to_dict()`.
+        compat: `paper` or `release`; see `pose_gan.geometry`.
     """
 
     def call(self, inputs: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         source, target = inputs
-        transforms = geometry.part_transforms(source, target, self.skeleton)
+        transforms = geometry.part_transforms(source, target, self.skeleton, self.compat)
         return transforms, geometry.part_masks(target, self.image_size, self.skeleton)
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[tuple[int | None, ...], ...]:
@@ -245,11 +284,17 @@ class PartGeometry(_PoseLayer):
 
 @register
 class UniformTransform(_PoseLayer):
-    """Source and target keypoints → one transform `(B, 1, 8)` for the whole body (`--warp_skip full`)."""
+    """Source and target keypoints → one transform `(B, 1, 8)` for the whole body (`--warp_skip full`).
+
+    Args:
+        image_size: (height, width) in pixels.
+        skeleton: a `Skeleton` or its `to_dict()`.
+        compat: `paper` or `release`; see `pose_gan.geometry`.
+    """
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         source, target = inputs
-        return geometry.uniform_transform(source, target, self.skeleton)
+        return geometry.uniform_transform(source, target, self.skeleton, self.compat)
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
         return (input_shape[0][0], 1, 8)

@@ -17,8 +17,10 @@ BAND = 8  # rows
 def generator_adversarial_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     """`-log D(x_a, H_a, G(…), H_b)`, the mean over output cells and batch (Eq. 5, non-saturating form).
 
-    Args: fake_logits: the discriminator before its sigmoid, `(B, cells)`.
-    Returns: float32 scalar. Deviation: computed from logits; the release adds 1e-7 inside of the log.
+    Args:
+        fake_logits: the discriminator before its sigmoid, `(B, cells)`.
+    Returns: float32 scalar.
+    Deviation: computed from logits; the release adds 1e-7 inside of the log.
     """
     return tf.reduce_mean(tf.nn.softplus(-tf.cast(fake_logits, tf.float32)))
 
@@ -26,7 +28,9 @@ def generator_adversarial_loss(fake_logits: tf.Tensor) -> tf.Tensor:
 def discriminator_adversarial_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
     """`-log D(real) − log(1 − D(fake))`, the mean over output cells and batch (Eq. 5).
 
-    Args: the discriminator before its sigmoid, `(B, cells)` each. Returns: float32 scalar.
+    Args:
+        real_logits, fake_logits: the discriminator before its sigmoid, `(B, cells)` each.
+    Returns: float32 scalar.
     """
     real = tf.nn.softplus(-tf.cast(real_logits, tf.float32))
     fake = tf.nn.softplus(tf.cast(fake_logits, tf.float32))
@@ -34,7 +38,12 @@ def discriminator_adversarial_loss(real_logits: tf.Tensor, fake_logits: tf.Tenso
 
 
 def l1_loss(generated: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Mean absolute difference over everything (Eq. 6, as a mean). Returns: float32 scalar."""
+    """Mean absolute difference over everything (Eq. 6, as a mean).
+
+    Args:
+        generated, target: numbers, both of one shape.
+    Returns: float32 scalar.
+    """
     return tf.reduce_mean(tf.abs(tf.cast(generated, tf.float32) - tf.cast(target, tf.float32)))
 
 
@@ -70,7 +79,12 @@ def nearest_neighbour_loss(
 
 
 def total_variation(images: tf.Tensor) -> tf.Tensor:
-    """Mean absolute difference between neighbours, `mean |Δx| + mean |Δy|`. Returns: float32 scalar."""
+    """Mean absolute difference between neighbours, `mean |Δx| + mean |Δy|`.
+
+    Args:
+        images: `(B, H, W, C)`.
+    Returns: float32 scalar.
+    """
     images = tf.cast(images, tf.float32)
     rows = tf.reduce_mean(tf.abs(images[:, 1:] - images[:, :-1]))
     return rows + tf.reduce_mean(tf.abs(images[:, :, 1:] - images[:, :, :-1]))

@@ -24,6 +24,8 @@ from pose_gan.upsampling import UpConv2D
 
 WARPED_SKIPS = 4  # the first ones of the appearance stream; deeper maps are too small to move
 DROPOUT_BLOCKS = 3
+DISCRIMINATOR_BLOCKS = (128, 256, 512)
+STN_UNITS = (64, 32)
 Tensor = keras.KerasTensor
 
 
@@ -39,7 +41,7 @@ def build_generator(config: ModelConfig) -> keras.Model:
     Deviation: the first encoder layer is a plain convolution, as in the release (the paper writes it
         as normalised, C N).
     """
-    encoder, decoder = _filters(config)
+    encoder, decoder = filters(config)
     source_image, source_pose, target_pose = _inputs(config)
     background = [_image_input("background", config)] if config.use_bg else []
     appearance = [source_image]
@@ -84,10 +86,8 @@ def build_discriminator(config: ModelConfig) -> keras.Model:
         else:
             seen = _first_discriminator_layer("source", config)(_concatenate(source))
             shown = _first_discriminator_layer("target", config)(_concatenate(target))
-            features = _concatenate([_by_parts(config, source_keypoints, target_keypoints)(seen, "skip"), shown])
-        for count in (128, 256, 512):
-            features = _discriminator_block(features, config.channels(count), config)
-        features = _discriminator_block(features, 1, config, last=True)
+            features = _concatenate([shown, _by_parts(config, source_keypoints, target_keypoints)(seen, "skip")])
+        features = _last_discriminator_layer(_discriminator_blocks(features, config), config)
         logits = layers.Flatten(name="logits", dtype="float32")(features)
     scores = layers.Activation("sigmoid", name="scores", dtype="float32")(logits)
     inputs = [source_image, target_image, source_keypoints, target_keypoints, *background]
@@ -118,6 +118,7 @@ def generator_config(generator: keras.Model) -> ModelConfig:
         use_input_pose=any(layer.name == "source_pose" for layer in found[PoseMaps]),
         use_bg=any(tensor.name == "background" for tensor in generator.inputs),
         norm=found[InstanceNormalization][0].mode,
+        compat=pose.compat,
         width=first.filters / 64,
         sigma=pose.sigma,
         skeleton=pose.skeleton,
@@ -141,7 +142,7 @@ def _image_input(name: str, config: ModelConfig) -> Tensor:
     return keras.Input((*config.image_size, 3), name=name, dtype="float32")
 
 
-def _filters(config: ModelConfig) -> tuple[list[int], list[int]]:
+def filters(config: ModelConfig) -> tuple[list[int], list[int]]:
     """Channels of the encoder's and of the decoder's layers; images above 128 px get one block more."""
     deep = [512] if max(config.image_size) > 128 else []
     encoder, decoder = [64, 128, 256, 512, 512, 512, *deep], [512, 512, 512, *deep, 256, 128]
@@ -149,7 +150,7 @@ def _filters(config: ModelConfig) -> tuple[list[int], list[int]]:
 
 
 def _pose_maps(name: str, config: ModelConfig) -> PoseMaps:
-    return PoseMaps(config.image_size, config.skeleton, config.pose_rep_type, config.sigma, name=name)
+    return PoseMaps(config.image_size, config.skeleton, config.pose_rep_type, config.sigma, config.compat, name=name)
 
 
 def _concatenate(tensors: Sequence[Tensor]) -> Tensor:
@@ -188,16 +189,16 @@ def _move(maps: list[Tensor], source_pose: Tensor, target_pose: Tensor, config: 
     if config.warp_skip == "stn":
         move = _by_predicted_transform(config, source_pose, target_pose)
     elif config.warp_skip == "full":
-        transform = UniformTransform(config.image_size, config.skeleton, name="geometry")([source_pose, target_pose])
-        move = _by_transforms(config, [transform])
+        layer = UniformTransform(config.image_size, config.skeleton, config.compat, name="geometry")
+        move = _by_transforms(config, [layer([source_pose, target_pose])])
     else:
         move = _by_parts(config, source_pose, target_pose)
     return [move(out, f"deformable_skip_{i}") for i, out in enumerate(maps[:WARPED_SKIPS])] + maps[WARPED_SKIPS:]
 
 
 def _by_parts(config: ModelConfig, source_pose: Tensor, target_pose: Tensor):
-    geometry = PartGeometry(config.image_size, config.skeleton, name="geometry")([source_pose, target_pose])
-    return _by_transforms(config, list(geometry))
+    layer = PartGeometry(config.image_size, config.skeleton, config.compat, name="geometry")
+    return _by_transforms(config, list(layer([source_pose, target_pose])))
 
 
 def _by_transforms(config: ModelConfig, geometry: list[Tensor]):
@@ -213,31 +214,37 @@ def _by_transforms(config: ModelConfig, geometry: list[Tensor]):
 def _by_predicted_transform(config: ModelConfig, source_pose: Tensor, target_pose: Tensor):
     """As `_by_transforms`, with one transform predicted from both poses' numbers, the identity at first."""
     numbers = layers.Concatenate()([layers.Flatten()(source_pose), layers.Flatten()(target_pose)])
-    for count in (64, 32):
+    for count in STN_UNITS:
         numbers = layers.LeakyReLU(0.2)(layers.Dense(count, dtype="float32", name=f"stn_{count}")(numbers))
     identity = keras.initializers.Constant(np.array([1, 0, 0, 0, 1, 0], "float32"))
     theta = layers.Dense(
         6, kernel_initializer="zeros", bias_initializer=identity, dtype="float32", name="stn_transform"
     )(numbers)
-    return lambda features, name: SpatialTransformer(name=name)([features, theta])
+    return lambda features, name: SpatialTransformer(config.compat, name=name)([features, theta])
 
 
 def _first_discriminator_layer(name: str, config: ModelConfig) -> layers.Conv2D:
     return layers.Conv2D(config.channels(64), 4, strides=2, padding="valid", name=name)
 
 
-def _discriminator_block(out: Tensor, count: int, config: ModelConfig, last: bool = False) -> Tensor:
+def _discriminator_blocks(out: Tensor, config: ModelConfig) -> Tensor:
+    for count in DISCRIMINATOR_BLOCKS:
+        out = layers.ZeroPadding2D(1)(layers.LeakyReLU(0.2)(out))
+        convolution = layers.Conv2D(config.channels(count), 4, strides=2, use_bias=False, name=f"block_{count}")
+        out = InstanceNormalization(config.norm, name=f"block_norm_{count}")(convolution(out))
+    return out
+
+
+def _last_discriminator_layer(out: Tensor, config: ModelConfig) -> Tensor:
     out = layers.ZeroPadding2D(1)(layers.LeakyReLU(0.2)(out))
-    out = layers.Conv2D(count, 4, strides=2, padding="valid", use_bias=last)(out)
-    return out if last else InstanceNormalization(config.norm)(out)
+    return layers.Conv2D(1, 4, strides=2, use_bias=config.compat == "paper", name="block_1")(out)
 
 
 def _similarity(source: list[Tensor], target: list[Tensor], config: ModelConfig) -> Tensor:
     """`sim`: both images through one tower, then one dense layer."""
     images = [keras.Input(tensor.shape[1:]) for tensor in target]
     out = _first_discriminator_layer("tower_input", config)(_concatenate(images))
-    for count in (128, 256, 512):
-        out = _discriminator_block(out, config.channels(count), config)
+    out = _discriminator_blocks(out, config)
     tower = keras.Model(images, out, name="tower")
     out = layers.LeakyReLU(0.2)(layers.Concatenate()([tower(target), tower(source)]))
     return layers.Dense(1, dtype="float32", name="logits")(layers.Flatten()(out))

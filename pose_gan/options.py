@@ -22,10 +22,11 @@ Config = TypeVar("Config")
 CHOICES = {
     "warp_skip": c.WARP_SKIPS,
     "warp_agg": c.WARP_AGGREGATIONS,
-    "warp_interpolation": c.INTERPOLATIONS,
+    "warp_interpolation": (c.AUTO, *c.INTERPOLATIONS),
     "disc_type": c.DISCRIMINATORS,
     "pose_rep_type": c.POSE_REPRESENTATIONS,
-    "norm": c.NORMALISATIONS,
+    "norm": (c.AUTO, *c.NORMALISATIONS),
+    "compat": c.COMPATS,
     "nn_loss_reduction": c.REDUCTIONS,
     "precision": c.PRECISIONS,
     "colour_order": COLOUR_ORDERS,

@@ -62,12 +62,14 @@ class Stroke:
     Attributes:
         kind: `line` (two points) or `fill` (a polygon).
         points: each point is the mean of one or more joints; all of them must be found.
+        requires: further joints that must be found.
         colour: intensity in [0, 1] for each of the three channels; channels with 0 stay as they are.
     """
 
     kind: Literal["line", "fill"]
     points: tuple[tuple[str, ...], ...]
     colour: tuple[float, float, float]
+    requires: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,12 @@ class Skeleton:
 
     @property
     def num_joints(self) -> int:
+        """The number of joints: the rows of a keypoint array."""
         return len(self.joints)
 
     @property
     def num_parts(self) -> int:
+        """The number of parts: the second axis of masks and of transforms."""
         return len(self.parts)
 
     @cached_property
@@ -124,6 +128,7 @@ class Skeleton:
         return self._indices[joint]
 
     def indices(self, joints: tuple[str, ...]) -> list[int]:
+        """The rows of several joints. Raises KeyError for an unknown name."""
         return [self.index(joint) for joint in joints]
 
     def mirror(self, joint: str) -> str:
@@ -149,8 +154,10 @@ class Skeleton:
 
 
 def load_skeleton(path: str | Path) -> Skeleton:
-    """Reads a skeleton from a `.json` or `.toml` file (keys: the attributes of `Skeleton`).
+    """Reads a skeleton from a file.
 
+    Args:
+        path: a `.json` or `.toml` file; its keys are the attributes of `Skeleton`.
     Raises: InputError: absent file, other suffix, syntax error, unknown or missing key.
     """
     path = Path(path)
@@ -182,7 +189,7 @@ def _check(skeleton: Skeleton) -> None:
         "uniform_optional": (skeleton.uniform_optional,),
         "evaluation_edges": skeleton.evaluation_edges,
         **{f"part {part.name!r}": (part.joints + part.anchors,) for part in skeleton.parts},
-        **{f"strokes[{i}]": stroke.points for i, stroke in enumerate(skeleton.strokes)},
+        **{f"strokes[{i}]": (*stroke.points, stroke.requires) for i, stroke in enumerate(skeleton.strokes)},
     }
     for key, names in groups.items():
         for name in (name for group in names for name in group):
@@ -215,10 +222,6 @@ def _check(skeleton: Skeleton) -> None:
 
 
 def _coco18() -> Skeleton:
-    """The 18 joints of OpenPose's COCO model, with the paper's ten parts.
-
-    `Leye`, `Reye`, `Lear`, `Rear` keep the order that they have in the released annotation files.
-    """
     upper, lower = (0.1, 0.1), (0.5, 0.3)  # beyond the far joint: in the mask, in the transform
 
     def limb(name: str, side: str, fr: str, to: str, far: tuple[float, float]) -> Part:
@@ -247,7 +250,8 @@ def _coco18() -> Skeleton:
         + tuple(Stroke("line", ((a,), (b,)), (0.0, 1.0, 0.0)) for a, b in chains[1])
         + (Stroke("fill", (("Lhip",), ("Lsho",), ("Rsho",), ("Rhip",)), (0.0, 0.0, 1.0)),)
         + (Stroke("line", (("Rsho", "Lsho"), ("nose",)), (0.5, 0.5, 0.0)),)
-        + tuple(Stroke("line", (("nose",), (eye,)), (0.5, 0.5, 0.0)) for eye in ("Leye", "Reye"))
+        + (Stroke("line", (("nose",), ("Reye",)), (0.5, 0.0, 0.0), requires=("Leye",)),)
+        + (Stroke("line", (("nose",), ("Leye",)), (0.0, 0.5, 0.0), requires=("Reye",)),)
     )
     return Skeleton(
         name="coco18",
@@ -278,4 +282,8 @@ def _pairs(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((a, b) for a, b in (pair.split("-") for pair in _words(text)))
 
 
-COCO18 = _coco18()
+COCO18: Skeleton = _coco18()
+"""People: the 18 joints of OpenPose's COCO model, with the paper's ten parts.
+
+`Leye`, `Reye`, `Lear`, `Rear` keep the order that they have in the released annotation files.
+"""

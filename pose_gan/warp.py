@@ -90,6 +90,14 @@ def warp_dense(
     return tf.ensure_shape(merged, features.shape)
 
 
+def has_neighbours(transforms: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Where a transform `(B, P, 8)` leads to a place between four pixels: 0 or 1, `(B, P, height, width)`."""
+    x, y = tf.meshgrid(tf.range(size[1]), tf.range(size[0]))
+    x, y = _transform(transforms[:, :, None, None, :], x, y)
+    inside = (x >= 0) & (x < float(size[1] - 1)) & (y >= 0) & (y < float(size[0] - 1))
+    return tf.cast(inside, tf.float32)
+
+
 def _transform(transform: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
     a0, a1, a2, b0, b1, b2 = tf.unstack(transform[..., :6], axis=-1)

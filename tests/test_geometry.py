@@ -84,7 +84,7 @@ def assert_masks_equal(ours: np.ndarray, keypoints: np.ndarray, skeleton: Skelet
         assert part.kind == "limb", f"sample {b}, part {part.name}"
         corners = twins.rectangle(keypoints[b], (part.joints[0], part.joints[1]), part, part.mask_far, skeleton)
         assert corners is not None, f"sample {b}, part {part.name}"
-        wrong = ours[b, p] != twins.fill_polygon(corners, image_size)
+        wrong = ours[b, p] != twins.fill_limb(corners, image_size)
         assert twins.distance_to_border(corners, image_size)[wrong].max() < 1e-6, f"sample {b}, part {part.name}"
 
 

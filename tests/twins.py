@@ -51,6 +51,11 @@ def rectangle(
     return np.array([near_end + across, near_end - across, far_end - across, far_end + across])
 
 
+def fill_limb(corners: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """As `fill_polygon`, with x and y exchanged in the rule: rays go down, not right."""
+    return fill_polygon(corners[:, ::-1], image_size[::-1]).T
+
+
 def fill_polygon(corners: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
     """The half-open even-odd rule on pixel centres: bool (H, W) for (x, y) corners."""
     height, width = image_size
@@ -104,7 +109,7 @@ def part_mask(pose: np.ndarray, part: Part, image_size: tuple[int, int], skeleto
         return ~mask
     if part.kind == "limb":
         corners = rectangle(pose, (part.joints[0], part.joints[1]), part, part.mask_far, skeleton)
-        return mask if corners is None else fill_polygon(corners, image_size)
+        return mask if corners is None else fill_limb(corners, image_size)
     st = scale(pose, skeleton)
     points = [p for p in (point(pose, joint, skeleton) for joint in part.joints) if p is not None]
     if points and st is not None:
@@ -178,7 +183,7 @@ def stickman(keypoints: np.ndarray, image_size: tuple[int, int], skeleton: Skele
     for b, pose in enumerate(keypoints):
         for stroke in skeleton.strokes:
             corners = stroke_points(pose, stroke.points, skeleton)
-            if corners is None:
+            if corners is None or any(point(pose, joint, skeleton) is None for joint in stroke.requires):
                 continue
             if stroke.kind == "fill":
                 covered = fill_polygon(corners, image_size)

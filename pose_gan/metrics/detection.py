@@ -43,7 +43,8 @@ def detection_score(images: np.ndarray, detector: Detector) -> np.ndarray:
 
     Args:
         images: uint8 `(N, H, W, 3)` or `(H, W, 3)`, RGB.
-        detector: from `caffe_detector` or `graph_detector`.
+        detector: a function from uint8 images `(N, H, W, 3)` to float64 `(N,)` in [0, 1]: the confidence of the surest
+            person in each. `caffe_detector` and `graph_detector` of `pose_gan.metrics.detection` make one from files.
     Returns: float64 `(N,)` in [0, 1].
     Raises: InputError: another type or shape.
     """

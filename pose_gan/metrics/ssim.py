@@ -83,7 +83,7 @@ def ssim(generated: np.ndarray, reference: np.ndarray, protocol: str = "release"
 
     Args:
         generated, reference: uint8 `(N, H, W, 3)` or `(H, W, 3)`, RGB.
-        protocol: a name in `PROTOCOLS`.
+        protocol: `release`, `standard` or `gfla`; docs/evaluation.md says what they are for.
     Returns: float64 `(N,)` in [-1, 1]; windows that reach over the border (5 pixels; `gfla`: 25) do not count.
     Raises: InputError: unknown protocol, another type, shapes that differ, a side below 11 pixels (`gfla`: 51).
     Matches: `skimage.metrics.structural_similarity(reference, generated, channel_axis=-1, …)` with, for `release` and
@@ -115,7 +115,7 @@ def mask_ssim(
     Args:
         generated, reference: uint8 `(N, H, W, 3)` or `(H, W, 3)`, RGB.
         target_keypoints: `(N, joints, 2)` or `(joints, 2)`, (y, x) in pixels, −1 where missing.
-        protocol: a name in `PROTOCOLS`.
+        protocol: as for `ssim`.
         skeleton: what the keypoints mean.
     Returns: float64 `(N,)` in [-1, 1].
     Raises: InputError: as `ssim`; or another number of poses than of images.

@@ -1,0 +1,114 @@
+"""Affine maps fitted to matching points, batched, in closed form (paper, Eq. 2)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+FAR_AWAY = 1000.0
+"""Translation in pixels of a part that cannot be had: it samples outside of every image."""
+
+_SINGULAR = 1e-9  # relative to a squared norm: collinear points give rounding errors near 1e-16
+_ITERATIONS = 6  # of Laguerre's method, which triples the digits each time
+
+
+class _Moments(NamedTuple):
+    """Of matching points, target t and source s, both about their means: float64.
+
+    mean_target, mean_source: (..., 2). tt = Σ t tᵀ, st = Σ s tᵀ: (..., 2, 2). ss = Σ |s|²: (...).
+    """
+
+    mean_target: tf.Tensor
+    mean_source: tf.Tensor
+    tt: tf.Tensor
+    st: tf.Tensor
+    ss: tf.Tensor
+
+
+def least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """The affine map from `target` to `source` points with the least squared error in the source (Eq. 2).
+
+    Args:
+        target, source: float64 `(..., N, 2)`, (x, y); where the weight is 0 they may be anything.
+        weights: float64 `(..., N)`, 0 or 1.
+    Returns: float64 `(..., 8)`, `[a0 a1 a2 b0 b1 b2 0 0]`. Where fewer than three points count, the
+        target points lie on a line, or the map is singular: a translation by FAR_AWAY.
+    """
+    moments = _moments(target, source, weights)
+    matrix, solvable = _solve(moments, tf.zeros_like(moments.ss))
+    norm = tf.reduce_sum(tf.square(matrix), axis=[-2, -1])
+    return _as_transform(moments, matrix, solvable & (tf.abs(_determinant(matrix)) > _SINGULAR * norm))
+
+
+def total_least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """As `least_squares`, with errors in target and source alike: what `skimage.transform.estimate_transform` fits.
+
+    There, both point sets are centred and scaled to unit spread, and the map is read off the singular vector of the
+    smallest singular value of the design matrix. Written out, its square λ is the smallest eigenvalue of
+    `[[T, 0, -a], [0, T, -b], [-aᵀ, -bᵀ, 1]]` with T = tt / tr tt and (a, b) the rows of st / √(tr tt · ss), and the map
+    is st (tt − λ tr(tt) 1)⁻¹: least squares with a negative ridge. λ is the smallest root of a cubic.
+
+    Args and Returns: as `least_squares`, but a singular map is returned as it is: only what is not determined (target
+        points on a line, source points all in one place) is a translation by FAR_AWAY.
+    Source: the authors' release (scikit-image 0.13).
+    """
+    moments = _moments(target, source, weights)
+    spread = tf.linalg.trace(moments.tt)
+    d = tf.math.divide_no_nan(_determinant(moments.tt), tf.square(spread))
+    q = tf.math.divide_no_nan(tf.reduce_sum(tf.square(moments.st), axis=[-2, -1]), spread * moments.ss)
+    p = tf.linalg.trace(tf.matmul(tf.matmul(moments.st, _adjugate(moments.tt)), moments.st, transpose_b=True))
+    p = tf.math.divide_no_nan(p, tf.square(spread) * moments.ss)
+    matrix, solvable = _solve(moments, _smallest_root(d + 1 - q, d - p) * spread)
+    return _as_transform(moments, matrix, solvable & (moments.ss > 0))
+
+
+def _smallest_root(a: tf.Tensor, e: tf.Tensor) -> tf.Tensor:
+    """Of λ³ − 2λ² + aλ − e, whose roots are real and not negative: Laguerre's method, from 0."""
+    root = tf.zeros_like(a)
+    for _ in range(_ITERATIONS):
+        value, slope, bend = ((root - 2) * root + a) * root - e, (3 * root - 4) * root + a, 6 * root - 4
+        step = slope + tf.sqrt(tf.maximum(4 * tf.square(slope) - 6 * value * bend, 0.0))
+        root -= tf.math.divide_no_nan(3 * value, step)
+    return root
+
+
+def _moments(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> _Moments:
+    weights = tf.where(tf.reduce_sum(weights, axis=-1, keepdims=True) >= 3, weights, 0.0)[..., None]
+    total = tf.reduce_sum(weights, axis=-2, keepdims=True)
+    mean_target = tf.math.divide_no_nan(tf.reduce_sum(_masked(target, weights), axis=-2, keepdims=True), total)
+    mean_source = tf.math.divide_no_nan(tf.reduce_sum(_masked(source, weights), axis=-2, keepdims=True), total)
+    t, s = _masked(target - mean_target, weights), _masked(source - mean_source, weights)
+    tt, st = tf.matmul(t, t, transpose_a=True), tf.matmul(s, t, transpose_a=True)
+    ss = tf.reduce_sum(tf.square(s), axis=[-2, -1])
+    return _Moments(mean_target[..., 0, :], mean_source[..., 0, :], tt, st, ss)
+
+
+def _masked(points: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """`points · weights`, with 0 also where a point of weight 0 is NaN."""
+    return tf.where(weights > 0, points, 0.0)
+
+
+def _solve(moments: _Moments, ridge: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """st (tt − ridge·1)⁻¹, and whether tt can be inverted: (..., 2, 2) and bool (...)."""
+    solvable = _determinant(moments.tt) > _SINGULAR * tf.square(tf.linalg.trace(moments.tt))
+    tt = moments.tt - ridge[..., None, None] * tf.eye(2, dtype=tf.float64)
+    determinant = tf.where(solvable, _determinant(tt), 1.0)
+    return tf.matmul(moments.st, _adjugate(tt)) / determinant[..., None, None], solvable
+
+
+def _as_transform(moments: _Moments, matrix: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+    shift = moments.mean_source - tf.linalg.matvec(matrix, moments.mean_target)
+    zeros = tf.zeros_like(shift)
+    fit = tf.concat([matrix[..., 0, :], shift[..., :1], matrix[..., 1, :], shift[..., 1:], zeros], axis=-1)
+    absent = tf.constant([1, 0, FAR_AWAY, 0, 1, FAR_AWAY, 0, 0], tf.float64)
+    return tf.where(valid[..., None], fit, absent)
+
+
+def _determinant(matrix: tf.Tensor) -> tf.Tensor:
+    return matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
+
+
+def _adjugate(matrix: tf.Tensor) -> tf.Tensor:
+    """Of symmetric 2×2 matrices: inverse times determinant."""
+    return tf.linalg.trace(matrix)[..., None, None] * tf.eye(2, dtype=tf.float64) - matrix

@@ -1,0 +1,348 @@
+"""The checkpoints of the authors' release: HDF5 files that Keras 2.0.8 wrote, as weights or as whole models.
+
+Such a file holds the arrays of each layer that has weights, in the order of the layers' depth in the release's graph,
+which interleaves the two encoders. Names carry running numbers and tell nothing. So a file is recognised by its
+arrays' shapes: they are compared with the layout of every variant of the release's networks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import keras
+import numpy as np
+
+from pose_gan.config import ModelConfig
+from pose_gan.errors import InputError
+from pose_gan.networks import (
+    DISCRIMINATOR_BLOCKS,
+    DROPOUT_BLOCKS,
+    STN_UNITS,
+    WARPED_SKIPS,
+    build_discriminator,
+    build_generator,
+    filters,
+)
+
+SIZES = {6: (128, 64), 7: (256, 256)}  # encoder levels → the release's image size; the weights tell the levels only
+WHAT = "a checkpoint of the release's networks (generator or discriminator, written by Keras 2)"
+
+Shape = tuple[int, ...]
+
+
+class Entry(NamedTuple):
+    """The arrays of one layer of the release, and where they go.
+
+    shapes: of the arrays in the file, in order.
+    layers: names of our layers that take them, in order; none: the arrays repeat those of an earlier layer.
+    """
+
+    shapes: list[Shape]
+    layers: tuple[str, ...]
+
+
+class Layer(NamedTuple):
+    """A layer of a file: its name there and its arrays, not read yet."""
+
+    name: str
+    arrays: list[h5py.Dataset]
+
+    @property
+    def shapes(self) -> list[Shape]:
+        return [array.shape for array in self.arrays]
+
+
+def is_release(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is HDF5 in the layout of Keras 1 or 2. Keras 3 writes its version into its own."""
+    try:
+        with h5py.File(path) as file:
+            version = _text(_weights_group(file).attrs.get("keras_version", b"1"))
+            return _has_layers(_weights_group(file)) and not version.startswith("3")
+    except (OSError, KeyError):
+        return False
+
+
+def load(path: str | os.PathLike[str], **known: Any) -> keras.Model:
+    """The network of a checkpoint of the release, with `compat="release"`.
+
+    Args:
+        path: the file.
+        known: settings of `ModelConfig` that the user knows; the variant is worked out among those that agree.
+    Returns: a model as `build_generator` or `build_discriminator` makes it.
+    Raises: InputError: a damaged file, or one that holds no network of the release with these settings.
+    """
+    with _opened(path) as file:
+        layers = _layers(file, path)
+        kind, config = _recognise(layers, _told(file), known, path)
+        model = build_generator(config) if kind == "generator" else build_discriminator(config)
+        _assign(model, layers, _layout(kind, config), path)
+    return model
+
+
+def settings(path: str | os.PathLike[str], **known: Any) -> tuple[str, ModelConfig]:
+    """`generator` or `discriminator`, and its settings, without loading weights. Args and errors as `load`."""
+    with _opened(path) as file:
+        return _recognise(_layers(file, path), _told(file), known, path)
+
+
+# ------------------------------------------------------------------------------------- layouts
+
+
+def generator_layout(config: ModelConfig) -> list[Entry]:
+    """The layers of the release's generator that have weights, in the order of its files."""
+    encoder, decoder = filters(config)
+    appearance = 3 + config.pose_channels * config.use_input_pose
+    if config.warp_skip == "none":
+        streams = {"encoder": appearance + config.pose_channels}
+    else:
+        streams = {"appearance": appearance, "pose": config.pose_channels + 3 * config.use_bg}
+    entries = []
+    for level, count in enumerate(encoder):
+        for name, channels in streams.items():
+            kernel = (4, 4, encoder[level - 1], count) if level else (3, 3, channels, count)
+            entries.append(Entry([kernel] if level else [kernel, (count,)], (f"{name}_{level}",)))
+        if 0 < level < len(encoder) - 1:
+            entries += [_norm(f"{name}_norm_{level}") for name in streams]
+    below = len(streams) * encoder[-1]
+    nets = iter(_localisation_nets())
+    for block, count in enumerate(decoder):
+        entries.append(Entry([(4, 4, count, below)], (f"decoder_{block}",)))
+        following = [_norm(f"decoder_norm_{block}")]
+        level = len(encoder) - 2 - block  # of the skip that joins what this block gives
+        if config.warp_skip == "stn" and level < WARPED_SKIPS:
+            following.append(next(nets))  # as deep as what comes before the block's last layer
+        entries += following if block < DROPOUT_BLOCKS else following[::-1]
+        below = count + len(streams) * encoder[level]
+    return [*entries, Entry([(3, 3, below, 3), (3,)], ("decoder_image",))]
+
+
+def _localisation_nets() -> Iterator[Entry]:
+    """The shared net of `stn`, which the file repeats in each of the four layers that use it."""
+    sizes = [72, *STN_UNITS, 6]
+    shapes = [shape for i, o in itertools.pairwise(sizes) for shape in ((i, o), (o,))]
+    yield Entry(shapes, (*(f"stn_{units}" for units in STN_UNITS), "stn_transform"))
+    yield from itertools.repeat(Entry(shapes, ()))
+
+
+def discriminator_layout(config: ModelConfig) -> list[Entry]:
+    """The layers of the release's discriminator that have weights, in the order of its files."""
+    source = 3 + config.pose_channels * config.use_input_pose
+    target = 3 + config.pose_channels
+    first = config.channels(64)
+    if config.disc_type == "warp":
+        entries = [_first("source", source, first), _first("target", target, first)]
+    elif config.disc_type == "sim":
+        entries = [_first("tower", target, first)]
+    else:
+        entries = [_first("joint", source + target + 3 * config.use_bg, first)]
+    below = first * len(entries)
+    for count in DISCRIMINATOR_BLOCKS:
+        channels = config.channels(count)
+        entries += [Entry([(4, 4, below, channels)], (f"block_{count}",)), _norm(f"block_norm_{count}")]
+        below = channels
+    if config.disc_type != "sim":
+        return [*entries, Entry([(4, 4, below, 1)], ("block_1",))]
+    tower = Entry([shape for entry in entries for shape in entry.shapes], ("tower",))  # one layer to Keras
+    return [tower, Entry([(2 * below * _cells(config), 1), (1,)], ("logits",))]
+
+
+def _cells(config: ModelConfig) -> int:
+    """Places of the map that four convolutions 4×4 with stride 2 leave of an image, the first without padding."""
+    height, width = ((side - 4) // 2 + 1 for side in config.image_size)
+    for _ in DISCRIMINATOR_BLOCKS:
+        height, width = (height - 2) // 2 + 1, (width - 2) // 2 + 1
+    return height * width
+
+
+def _first(name: str, channels: int, count: int) -> Entry:
+    return Entry([(4, 4, channels, count), (count,)], (name,))
+
+
+def _norm(name: str) -> Entry:
+    return Entry([(1,), (1,)], (name,))
+
+
+def _layout(kind: str, config: ModelConfig) -> list[Entry]:
+    return generator_layout(config) if kind == "generator" else discriminator_layout(config)
+
+
+# ---------------------------------------------------------------------------------- recognising
+
+
+def _recognise(
+    layers: list[Layer], told: dict[str, Any], known: dict[str, Any], path: str | os.PathLike[str]
+) -> tuple[str, ModelConfig]:
+    """Kind and settings of the variant whose layout the layers have.
+
+    What the weights leave open is taken from what the user knows, then from what the file tells, then from the
+    release's usual setting, which is the first of each list in `_variants`.
+    """
+    shapes = [layer.shapes for layer in layers]
+    first = shapes[0][0] if shapes and shapes[0] else ()
+    if len(first) != 4 or first[:2] not in ((3, 3), (4, 4)):
+        raise InputError(f"{path}: not {WHAT}: its first array has the shape {first}")
+    kind, width = ("generator" if first[0] == 3 else "discriminator"), first[3] / 64
+    nearest: tuple[int, ModelConfig, list[Entry]] | None = None
+    for config in _variants(width, told | known, kind):
+        layout = _layout(kind, config)
+        agreeing = next(
+            (i for i, (a, b) in enumerate(zip(shapes, layout, strict=False)) if a != b.shapes),
+            min(len(shapes), len(layout)),
+        )
+        if agreeing == len(shapes) == len(layout):
+            return kind, config
+        if nearest is None or agreeing > nearest[0]:
+            nearest = agreeing, config, layout
+    raise InputError(_difference(kind, layers, nearest, known, path))
+
+
+def _variants(width: float, known: dict[str, Any], kind: str) -> Iterator[ModelConfig]:
+    """Settings of all networks of the release at this width that agree with what is known."""
+    choices: dict[str, Iterable[Any]] = {
+        "image_size": SIZES.values(),
+        "warp_skip": ("mask", "none", "stn", "full"),
+        "pose_rep_type": ("hm", "stickman"),
+        "use_input_pose": (True, False),
+        "use_bg": (False, True),
+        "disc_type": ("call", "sim", "warp") if kind == "discriminator" else ("call",),
+    }
+    if kind == "discriminator":
+        choices["warp_skip"] = ("mask",)  # it has no part in it
+    fixed = {name: value for name, value in known.items() if name not in ("compat", "norm", "warp_interpolation")}
+    fixed = {name: value for name, value in fixed.items() if name != "disc_type" or kind == "discriminator"}
+    free = {name: values for name, values in choices.items() if name not in fixed}
+    for values in itertools.product(*free.values()):
+        try:
+            yield ModelConfig(compat="release", **{"width": width, **fixed, **dict(zip(free, values, strict=True))})
+        except InputError:
+            continue  # settings that do not go together
+
+
+def _difference(
+    kind: str,
+    layers: list[Layer],
+    nearest: tuple[int, ModelConfig, list[Entry]] | None,
+    known: dict[str, Any],
+    path: str | os.PathLike[str],
+) -> str:
+    """Why no variant fits, by the one that fits longest."""
+    settings = ", ".join(f"{name} {_shown(value)}" for name, value in known.items())
+    asked = f" with {settings}" if settings else ""
+    if nearest is None:
+        return f"{path}: the release has no {kind}{asked}"
+    row, config, layout = nearest
+    like = " ".join(f"--{name} {_shown(getattr(config, name))}" for name in ("warp_skip", "image_size", "disc_type"))
+    got = f"{layers[row].name} with arrays {layers[row].shapes}" if row < len(layers) else "no more layers"
+    wanted = f"arrays {layout[row].shapes}" if row < len(layout) else "no more layers"
+    return (
+        f"{path}: not a {kind} of the release{asked}. It has {len(layers)} layers with weights; nearest is {like} with "
+        f"{len(layout)}, where layer {row + 1} differs: the file has {got}, expected {wanted}"
+    )
+
+
+def _shown(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(getattr(value, "name", value))
+
+
+def _told(file: h5py.File) -> dict[str, Any]:
+    """What the weights do not tell, from the description of a whole model: image size, kind of skips, aggregation."""
+    try:
+        described = json.loads(_text(file.attrs["model_config"]))["config"]["layers"]
+        sizes = [layer["config"]["batch_input_shape"] for layer in described if layer["class_name"] == "InputLayer"]
+        height, width, _ = next(shape[1:] for shape in sizes if len(shape) == 4 and shape[-1] == 3)
+        told: dict[str, Any] = {"image_size": (int(height), int(width))}
+        for layer in described:
+            if layer["class_name"] == "AffineTransformLayer":
+                told["warp_skip"] = "full" if layer["config"]["number_of_transforms"] == 1 else "mask"
+                told["warp_agg"] = str(layer["config"]["aggregation_fn"])
+        ModelConfig(**told)
+        return told
+    except (KeyError, TypeError, ValueError, StopIteration):
+        return {}  # weights only, or described otherwise: the weights decide
+
+
+# ------------------------------------------------------------------------------------- reading
+
+
+class _opened:
+    """An HDF5 file to read, with one message for whatever is wrong with it."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+
+    def __enter__(self) -> h5py.File:
+        if not self._path.is_file():
+            raise InputError(f"{self._path}: no such model file")
+        try:
+            self._file = h5py.File(self._path)
+        except OSError as error:
+            raise InputError(f"{self._path}: damaged, or not an HDF5 file: {error}") from None
+        return self._file
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._file.close()
+        if isinstance(error, (OSError, KeyError, RuntimeError, UnicodeDecodeError)):
+            raise InputError(f"{self._path}: damaged: {error}") from None
+
+
+def _layers(file: h5py.File, path: str | os.PathLike[str]) -> list[Layer]:
+    """The layers with weights, in order."""
+    root, layers = _weights_group(file), []
+    if not _has_layers(root):
+        raise InputError(f"{path}: not {WHAT}: it lists no layers")
+    for name in _names(root, "layer_names"):
+        group = root[name]
+        arrays = [group[weight] for weight in _names(group, "weight_names")]
+        for array in arrays:
+            plain = isinstance(array, h5py.Dataset) and not array.is_virtual and not array.external
+            if not plain or array.dtype.kind != "f" or array.file != file:
+                raise InputError(f"{path}: damaged, or hostile: layer {name} holds something else than plain numbers")
+        if arrays:
+            layers.append(Layer(name, arrays))
+    return layers
+
+
+def _weights_group(file: h5py.File) -> Any:
+    """Whole models keep their weights under `model_weights`."""
+    return file["model_weights"] if "model_weights" in file else file
+
+
+def _has_layers(group: Any) -> bool:
+    return "layer_names" in group.attrs or "layer_names0" in group.attrs
+
+
+def _names(group: Any, key: str) -> list[str]:
+    """A list of names; later versions of Keras 2 split long ones over `key0`, `key1`, …"""
+    parts = [group.attrs[key]] if key in group.attrs else []
+    while (split := f"{key}{len(parts)}") in group.attrs:
+        parts.append(group.attrs[split])
+    return [_text(name) for part in parts for name in part]
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _assign(model: keras.Model, layers: list[Layer], layout: list[Entry], path: str | os.PathLike[str]) -> None:
+    """Reads the arrays, one at a time, into the layers that take them."""
+    first_net: list[h5py.Dataset] = []
+    for layer, entry in zip(layers, layout, strict=True):
+        targets = [weight for name in entry.layers for weight in model.get_layer(name).weights]
+        if not entry.layers:
+            if any(not np.array_equal(a[()], b[()]) for a, b in zip(layer.arrays, first_net, strict=True)):
+                raise InputError(f"{path}: layer {layer.name}: its localisation net is not that of the first skip")
+            continue
+        if "stn_transform" in entry.layers:
+            first_net = layer.arrays
+        for array, target in zip(layer.arrays, targets, strict=True):
+            values = np.asarray(array[()], np.float32)
+            if not np.isfinite(values).all():
+                raise InputError(f"{path}: layer {layer.name}: holds numbers that are not finite")
+            target.assign(values.reshape(target.shape))
+
