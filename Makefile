@@ -6,7 +6,7 @@ TENSORFLOW ?= cpu
 BIN := .venv/bin
 SET_UP := .venv/set-up-$(TENSORFLOW)
 
-.PHONY: demo test test-slow lint types format lock clean
+.PHONY: demo test test-slow lint types format docs lock clean
 .DELETE_ON_ERROR:
 
 $(SET_UP): pyproject.toml constraints.txt
@@ -44,6 +44,9 @@ types: $(SET_UP)
 format: $(SET_UP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(SET_UP)
+	$(BIN)/python docs/make_api.py
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.10 --extra cpu --extra tensorflow --extra dev \

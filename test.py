@@ -37,6 +37,7 @@ from pose_gan.options import (
     dataset_defaults,
     pick,
     program_parser,
+    release_settings,
 )
 from pose_gan.saving import load_generator
 from pose_gan.strips import strips_of
@@ -100,7 +101,7 @@ def main(argv: list[str] | None = None) -> int | None:
     run_dir, run = _run(args.generator_checkpoint)
     data_settings = data_config(args, run.data if run else None)
 
-    generator = None if args.load_generated_images else _load(args)
+    generator = None if args.load_generated_images else _load(args, data_settings.dataset)
     if generator is not None:
         model = generator_config(generator)
         _compare(args, model)
@@ -148,10 +149,10 @@ def _run(checkpoint: str | None) -> tuple[Path | None, RunConfig | None]:
     return run_dir, RunConfig.from_dict(read_options(run_dir).get("config", {}), f"{run_dir / OPTIONS}: config")
 
 
-def _load(args: argparse.Namespace) -> keras.Model:
+def _load(args: argparse.Namespace, dataset: str) -> keras.Model:
     """The generator, with a seed for its dropout."""
     keras.utils.set_random_seed(args.seed)
-    return load_generator(args.generator_checkpoint)
+    return load_generator(args.generator_checkpoint, **release_settings(args, dataset))
 
 
 def _compare(args: argparse.Namespace, model: ModelConfig) -> None:

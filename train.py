@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("run")
     group.add_argument(
         "--preset",
-        choices=("baseline", "dsc", "fm", "full"),
+        choices=config.PRESETS,
         help="the losses and skips of a row of the paper's Table 3 (fm is PercLoss); flags given beside it win "
         "(default: none, that is dsc)",
     )

@@ -9,7 +9,8 @@ import os
 # If TensorFlow is not loaded yet, leave out its start-up warnings (not its errors), unless asked for.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+__version__ = "0.1.0"
+
 from pose_gan.saving import load_generator
 
-__version__ = "0.1.0"
 __all__ = ["load_generator"]

@@ -20,6 +20,7 @@ import numpy as np
 
 from pose_gan.errors import InputError
 from pose_gan.files import atomic_path, write_json, write_text
+from pose_gan.metadata import ModelInfo
 from pose_gan.saving import save_model
 
 OPTIONS = "options.json"
@@ -33,7 +34,7 @@ LAST = "LAST"
 def save_checkpoint(
     folder: str | os.PathLike[str],
     step: int,
-    models: dict[str, keras.Model],
+    models: dict[str, tuple[keras.Model, ModelInfo]],
     variables: dict[str, Sequence[keras.Variable]],
     state: dict[str, Any],
     keep: int = 0,
@@ -43,7 +44,7 @@ def save_checkpoint(
     Args:
         folder: the run's folder of checkpoints.
         step: generator updates done.
-        models: file name → model, saved as stand-alone files.
+        models: file name → model and its metadata, saved as stand-alone files.
         variables: group name → all variables to restore (weights, optimizer slots, random states).
         state: JSON values to restore (data position, …).
         keep: how many checkpoints stay; older ones are deleted. 0 keeps all.
@@ -64,8 +65,8 @@ def save_checkpoint(
                 for number, variable in enumerate(items)
             }
             np.savez(temporary / VARIABLES, **arrays)  # pyright: ignore[reportArgumentType]
-            for name, model in models.items():
-                save_model(model, temporary / name)
+            for name, (model, info) in models.items():
+                save_model(model, temporary / name, info)
             write_json(temporary / STATE, {"step": step, **state})
     write_text(folder / LAST, target.name + "\n")
     if keep:

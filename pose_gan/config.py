@@ -100,6 +100,14 @@ class ModelConfig:
     def pose_channels(self) -> int:
         return 3 if self.pose_rep_type == "stickman" else self.skeleton.num_joints
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON has them."""
+        return {
+            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
+            "image_size": list(self.image_size),
+            "skeleton": self.skeleton.to_dict(),
+        }
+
     def channels(self, count: int) -> int:
         """`count` channels of the paper at this width: a multiple of 8, or `count` itself at width 1."""
         return count if self.width == 1 else max(8, 8 * round(count * self.width / 8))
@@ -248,10 +256,7 @@ class RunConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def to_dict(self) -> dict[str, Any]:
-        values = dataclasses.asdict(self)
-        values["model"]["skeleton"] = self.model.skeleton.to_dict()
-        values["model"]["image_size"] = list(self.model.image_size)
-        return values
+        return {**dataclasses.asdict(self), "model": self.model.to_dict()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], where: str = "options") -> RunConfig:
@@ -286,6 +291,9 @@ DATASETS = {
 }
 
 
+PRESETS = ("baseline", "dsc", "fm", "full")
+
+
 def preset(name: str, nn_window: int) -> dict[str, Any]:
     """The settings of a row of the paper's Table 3, as flag values.
 
@@ -305,8 +313,19 @@ def preset(name: str, nn_window: int) -> dict[str, Any]:
             "content_loss_layer": "block1_conv2",
         },
     }
-    _check_choice("preset", name, tuple(rows))
+    _check_choice("preset", name, PRESETS)
     return rows[name]
+
+
+def preset_of(model: ModelConfig, loss: LossConfig, nn_window: int) -> str | None:
+    """The name of the preset that settings are of; None: of none."""
+    default = {"content_loss_layer": "none", "nn_loss_area_size": 1}
+    values = {**vars(model), **vars(loss)}
+    for name in PRESETS:
+        wanted = {**default, **preset(name, nn_window)}
+        if all(values[key] == value for key, value in wanted.items()):
+            return name
+    return None
 
 
 def _check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:

@@ -102,7 +102,11 @@ def logits_model(discriminator: keras.Model) -> keras.Model:
 def generator_config(generator: keras.Model) -> ModelConfig:
     """The settings that `build_generator` made a generator from, read off its layers.
 
-    `disc_type` is not among them and has its default. Raises: ValueError: not such a model.
+    `disc_type` is not among them and has its default.
+
+    Args:
+        generator: a model of `build_generator`.
+    Raises: ValueError: not such a model.
     """
     found = {kind: [layer for layer in generator.layers if isinstance(layer, kind)] for kind in _TELLING_LAYERS}
     if not found[PoseMaps] or not found[InstanceNormalization]:

@@ -9,12 +9,15 @@ import re
 import textwrap
 import types
 import typing
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from pose_gan import config as c
+from pose_gan import release
 from pose_gan.config import DATASETS, DataConfig, Dataset, LossConfig, ModelConfig, RunConfig, TrainConfig
 from pose_gan.errors import InputError
 from pose_gan.estimators.base import COLOUR_ORDERS, INPUT_RANGES
+from pose_gan.saving import read_info
 from pose_gan.skeleton import Skeleton, load_skeleton
 
 Config = TypeVar("Config")
@@ -67,11 +70,19 @@ def program_parser(description: str, example: str) -> argparse.ArgumentParser:
     )
 
 
-def add_config_arguments(parser: argparse.ArgumentParser, kind: type, title: str) -> None:
-    """Adds a flag for each field of the settings class `kind`; flags not given are absent from the result."""
+def add_config_arguments(
+    parser: argparse.ArgumentParser, kind: type, title: str, names: Collection[str] | None = None
+) -> None:
+    """Adds a flag for each field of the settings class `kind`; flags not given are absent from the result.
+
+    Args:
+        names: of the fields; None: all.
+    """
     group = parser.add_argument_group(title)
     descriptions, hints = field_descriptions(kind), typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
+        if names is not None and field.name not in names:
+            continue
         options: dict[str, Any] = {"type": _flag_type(field.name, hints[field.name]), "default": argparse.SUPPRESS}
         if field.name in CHOICES:
             options["choices"] = CHOICES[field.name]
@@ -117,16 +128,33 @@ def dataset_defaults(name: str, size: tuple[int, int] | None) -> Dataset:
 
 
 def run_config(args: argparse.Namespace) -> RunConfig:
-    """All settings of a new run: defaults, then the data set's, then the preset's, then the flags given.
+    """All settings of a new run: defaults, then those of the generator that it begins with, then the data set's, then
+    the preset's, then the flags given.
 
     Raises: InputError: a value that is not allowed, or values that do not go together.
     """
     data = data_config(args)
     known = dataset_defaults(data.dataset, getattr(args, "image_size", None))
     row = c.preset(args.preset, known.nn_window) if args.preset else {}
-    values = {"image_size": known.image_size, "batch_size": known.batch_size, **row, **vars(args)}
+    begun = _begun_from(args, data.dataset)
+    values = {**begun, "image_size": known.image_size, "batch_size": known.batch_size, **row, **vars(args)}
     layered = argparse.Namespace(**values)
     return RunConfig(data, pick(ModelConfig, layered), pick(LossConfig, layered), pick(TrainConfig, layered))
+
+
+def _begun_from(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
+    """The model settings of the generator checkpoint that was given; what only a discriminator has is left out."""
+    checkpoint = getattr(args, "generator_checkpoint", None)
+    if checkpoint is None:
+        return {}
+    model = read_info(checkpoint, **release_settings(args, dataset)).model
+    return {name: value for name, value in vars(model).items() if name != "disc_type"}
+
+
+def release_settings(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
+    """What the flags given and the data set tell of a checkpoint of the authors' release."""
+    size = {"image_size": DATASETS[dataset].image_size} if dataset in DATASETS else {}
+    return size | {name: getattr(args, name) for name in release.TELLING if hasattr(args, name)}
 
 
 def resumed_config(args: argparse.Namespace, saved: RunConfig) -> RunConfig:

@@ -11,13 +11,13 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
 import keras
 import numpy as np
 
+from pose_gan import hdf5
 from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
 from pose_gan.networks import (
@@ -32,6 +32,9 @@ from pose_gan.networks import (
 
 SIZES = {6: (128, 64), 7: (256, 256)}  # encoder levels → the release's image size; the weights tell the levels only
 WHAT = "a checkpoint of the release's networks (generator or discriminator, written by Keras 2)"
+
+TELLING = ("image_size", "warp_skip", "warp_agg", "pose_rep_type", "use_input_pose", "use_bg", "disc_type")
+"""Settings of `ModelConfig` that tell the release's networks apart."""
 
 Shape = tuple[int, ...]
 
@@ -62,7 +65,7 @@ def is_release(path: str | os.PathLike[str]) -> bool:
     """Whether a file is HDF5 in the layout of Keras 1 or 2. Keras 3 writes its version into its own."""
     try:
         with h5py.File(path) as file:
-            version = _text(_weights_group(file).attrs.get("keras_version", b"1"))
+            version = hdf5.text(_weights_group(file).attrs.get("keras_version", b"1"))
             return _has_layers(_weights_group(file)) and not version.startswith("3")
     except (OSError, KeyError):
         return False
@@ -73,11 +76,12 @@ def load(path: str | os.PathLike[str], **known: Any) -> keras.Model:
 
     Args:
         path: the file.
-        known: settings of `ModelConfig` that the user knows; the variant is worked out among those that agree.
+        known: settings of `ModelConfig` that the user knows, of `TELLING`; the variant is worked out among those that
+            agree.
     Returns: a model as `build_generator` or `build_discriminator` makes it.
     Raises: InputError: a damaged file, or one that holds no network of the release with these settings.
     """
-    with _opened(path) as file:
+    with hdf5.opened(path) as file:
         layers = _layers(file, path)
         kind, config = _recognise(layers, _told(file), known, path)
         model = build_generator(config) if kind == "generator" else build_discriminator(config)
@@ -87,7 +91,7 @@ def load(path: str | os.PathLike[str], **known: Any) -> keras.Model:
 
 def settings(path: str | os.PathLike[str], **known: Any) -> tuple[str, ModelConfig]:
     """`generator` or `discriminator`, and its settings, without loading weights. Args and errors as `load`."""
-    with _opened(path) as file:
+    with hdf5.opened(path) as file:
         return _recognise(_layers(file, path), _told(file), known, path)
 
 
@@ -210,13 +214,11 @@ def _variants(width: float, known: dict[str, Any], kind: str) -> Iterator[ModelC
         "pose_rep_type": ("hm", "stickman"),
         "use_input_pose": (True, False),
         "use_bg": (False, True),
-        "disc_type": ("call", "sim", "warp") if kind == "discriminator" else ("call",),
+        "disc_type": ("call", "sim", "warp"),
     }
-    if kind == "discriminator":
-        choices["warp_skip"] = ("mask",)  # it has no part in it
-    fixed = {name: value for name, value in known.items() if name not in ("compat", "norm", "warp_interpolation")}
-    fixed = {name: value for name, value in fixed.items() if name != "disc_type" or kind == "discriminator"}
-    free = {name: values for name, values in choices.items() if name not in fixed}
+    of_others = "disc_type" if kind == "generator" else "warp_skip"
+    fixed = {name: value for name, value in known.items() if name != of_others}
+    free = {name: values for name, values in choices.items() if name not in fixed and name != of_others}
     for values in itertools.product(*free.values()):
         try:
             yield ModelConfig(compat="release", **{"width": width, **fixed, **dict(zip(free, values, strict=True))})
@@ -232,8 +234,7 @@ def _difference(
     path: str | os.PathLike[str],
 ) -> str:
     """Why no variant fits, by the one that fits longest."""
-    settings = ", ".join(f"{name} {_shown(value)}" for name, value in known.items())
-    asked = f" with {settings}" if settings else ""
+    asked = f" with {shown(known)}" if known else ""
     if nearest is None:
         return f"{path}: the release has no {kind}{asked}"
     row, config, layout = nearest
@@ -246,6 +247,11 @@ def _difference(
     )
 
 
+def shown(settings: dict[str, Any]) -> str:
+    """Settings in words."""
+    return ", ".join(f"{name} {_shown(value)}" for name, value in settings.items())
+
+
 def _shown(value: Any) -> str:
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(getattr(value, "name", value))
 
@@ -253,7 +259,7 @@ def _shown(value: Any) -> str:
 def _told(file: h5py.File) -> dict[str, Any]:
     """What the weights do not tell, from the description of a whole model: image size, kind of skips, aggregation."""
     try:
-        described = json.loads(_text(file.attrs["model_config"]))["config"]["layers"]
+        described = json.loads(hdf5.text(file.attrs["model_config"]))["config"]["layers"]
         sizes = [layer["config"]["batch_input_shape"] for layer in described if layer["class_name"] == "InputLayer"]
         height, width, _ = next(shape[1:] for shape in sizes if len(shape) == 4 and shape[-1] == 3)
         told: dict[str, Any] = {"image_size": (int(height), int(width))}
@@ -270,27 +276,6 @@ def _told(file: h5py.File) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------- reading
 
 
-class _opened:
-    """An HDF5 file to read, with one message for whatever is wrong with it."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
-
-    def __enter__(self) -> h5py.File:
-        if not self._path.is_file():
-            raise InputError(f"{self._path}: no such model file")
-        try:
-            self._file = h5py.File(self._path)
-        except OSError as error:
-            raise InputError(f"{self._path}: damaged, or not an HDF5 file: {error}") from None
-        return self._file
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self._file.close()
-        if isinstance(error, (OSError, KeyError, RuntimeError, UnicodeDecodeError)):
-            raise InputError(f"{self._path}: damaged: {error}") from None
-
-
 def _layers(file: h5py.File, path: str | os.PathLike[str]) -> list[Layer]:
     """The layers with weights, in order."""
     root, layers = _weights_group(file), []
@@ -300,9 +285,8 @@ def _layers(file: h5py.File, path: str | os.PathLike[str]) -> list[Layer]:
         group = root[name]
         arrays = [group[weight] for weight in _names(group, "weight_names")]
         for array in arrays:
-            plain = isinstance(array, h5py.Dataset) and not array.is_virtual and not array.external
-            if not plain or array.dtype.kind != "f" or array.file != file:
-                raise InputError(f"{path}: damaged, or hostile: layer {name} holds something else than plain numbers")
+            if not isinstance(array, h5py.Dataset) or array.dtype.kind != "f":
+                raise InputError(f"{path}: damaged: layer {name} holds something else than arrays of numbers")
         if arrays:
             layers.append(Layer(name, arrays))
     return layers
@@ -310,7 +294,7 @@ def _layers(file: h5py.File, path: str | os.PathLike[str]) -> list[Layer]:
 
 def _weights_group(file: h5py.File) -> Any:
     """Whole models keep their weights under `model_weights`."""
-    return file["model_weights"] if "model_weights" in file else file
+    return file.get("model_weights", file)
 
 
 def _has_layers(group: Any) -> bool:
@@ -322,11 +306,7 @@ def _names(group: Any, key: str) -> list[str]:
     parts = [group.attrs[key]] if key in group.attrs else []
     while (split := f"{key}{len(parts)}") in group.attrs:
         parts.append(group.attrs[split])
-    return [_text(name) for part in parts for name in part]
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+    return [hdf5.text(name) for part in parts for name in part]
 
 
 def _assign(model: keras.Model, layers: list[Layer], layout: list[Entry], path: str | os.PathLike[str]) -> None:
@@ -345,4 +325,3 @@ def _assign(model: keras.Model, layers: list[Layer], layout: list[Entry], path: 
             if not np.isfinite(values).all():
                 raise InputError(f"{path}: layer {layer.name}: holds numbers that are not finite")
             target.assign(values.reshape(target.shape))
-

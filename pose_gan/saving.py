@@ -1,27 +1,60 @@
-"""Trained generators as files, in and out."""
+"""Trained networks as files, in and out. `pose_gan.export` writes the formats for other programs."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from pose_gan import networks  # noqa: F401 - registers all layers that saved models are made of
+from pose_gan import hdf5, metadata, release
 from pose_gan.errors import InputError
 from pose_gan.files import atomic_path
+from pose_gan.metadata import ModelInfo
+from pose_gan.networks import generator_config
 
 MODEL_SUFFIXES = (".h5", ".keras")
 GENERATOR_INPUTS = ("source_image", "source_keypoints", "target_keypoints")
+EXPORTED_SUFFIXES = (".tflite", ".onnx")
+SAVED_MODEL = "saved_model.pb"
+_MAX_DESCRIPTION = 32 << 20  # bytes; ours have some tens of thousands
+
+# What our models are made of. Others may run code of the file's author (Lambda), or read other files.
+_STOCK = ("Activation", "Concatenate", "Conv2D", "Dense", "Dropout", "Flatten", "LeakyReLU", "ReLU", "ZeroPadding2D")
+_OURS = (
+    "DeformableSkip",
+    "InstanceNormalization",
+    "PartGeometry",
+    "PoseMaps",
+    "SpatialTransformer",
+    "UniformTransform",
+)
+_OTHERS = ("Functional", "Model", "InputLayer", "DTypePolicy", "Constant", "GlorotUniform", "Ones", "Zeros")
+_PARTS = {*_STOCK, *_OURS, "UniformTransform", "UpConv2D", *_OTHERS, "__keras_tensor__", "__numpy__"}
+_MODULES = (None, "keras", "keras.layers", "keras.initializers", "pose_gan.layers", "pose_gan.upsampling")
+_MODULES += ("keras.src.models.functional", "keras.models", "builtins")
 
 
-def save_model(model: keras.Model, path: str | os.PathLike[str]) -> None:
-    """Writes a whole model (architecture and weights), atomically. The suffix chooses the format: `.h5` or `.keras`."""
+def save_model(model: keras.Model, path: str | os.PathLike[str], info: ModelInfo | None = None) -> None:
+    """Writes a whole model (architecture, weights, metadata), atomically.
+
+    Args:
+        model: a network, in float32.
+        path: `.h5` or `.keras`; the suffix chooses the format.
+        info: the metadata; None: what can be read off a generator.
+    """
+    if info is None and is_generator(model):
+        info = describe(model)
     with atomic_path(path) as temporary, _quiet_about_hdf5():
         model.save(temporary)
+        if info is not None:
+            metadata.attach(temporary, info.written_now())
 
 
 @contextlib.contextmanager
@@ -36,14 +69,38 @@ def _quiet_about_hdf5() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def load_model(path: str | os.PathLike[str]) -> keras.Model:
-    """Reads a model that `save_model` wrote. Raises InputError naming the file and what is wrong with it."""
+def is_generator(model: keras.Model) -> bool:
+    """Whether a model has a generator's inputs."""
+    return {tensor.name for tensor in model.inputs} - {"background"} == set(GENERATOR_INPUTS)
+
+
+def describe(generator: keras.Model) -> ModelInfo:
+    """Metadata of a generator of which only the model is at hand."""
+    return ModelInfo("generator", generator_config(generator))
+
+
+def load_model(path: str | os.PathLike[str], **known: Any) -> keras.Model:
+    """Reads a network, with nothing of the file run as code.
+
+    Args:
+        path: a file that `save_model` wrote, or a checkpoint of the authors' release.
+        known: for the release's checkpoints: settings of `ModelConfig` that the weights do not tell.
+    Raises: InputError: naming the file and what is wrong with it.
+    """
     path = Path(path)
+    if path.suffix in EXPORTED_SUFFIXES:
+        raise InputError(
+            f"{path}: is for other programs, which README.md shows; here give the .h5, .keras or SavedModel of it"
+        )
     if path.suffix not in MODEL_SUFFIXES:
         absent = "" if path.exists() else "no such file or folder; "
         raise InputError(f"{path}: {absent}a model file ends in {' or '.join(MODEL_SUFFIXES)}")
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
+    if path.suffix == ".h5" and release.is_release(path):
+        return release.load(path, **known)
+    _check_parts(path, _description(path))
+    metadata.read(path)  # of a truncated archive these may be all that is damaged
     try:
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -51,26 +108,111 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
         raise InputError(f"{path}: damaged, or not a model of this project: {reason}") from None
 
 
-def load_generator(path: str | os.PathLike[str]) -> keras.Model:
-    """A trained generator from a model file or from a training run's folder.
+def load_generator(path: str | os.PathLike[str], **known: Any) -> keras.Model:
+    """A trained generator from a model file, an exported SavedModel or a training run's folder.
 
     Args:
-        path: a `.h5` or `.keras` file, or a run folder (its newest checkpoint is taken).
+        path: a `.h5` or `.keras` file; a SavedModel of `pose_gan.export` (for inference only); a run folder (its
+            newest checkpoint is taken); or a generator checkpoint of the authors' release, which is recognised
+            and computed as there (`compat="release"`).
+        known: for the release's checkpoints: settings of `ModelConfig` that the weights do not tell:
+            `image_size` (default: 128×64, or 256×256 for seven levels), `warp_skip` (`mask`, where it might be
+            `full`), `warp_agg` (`max`).
     Returns: a Keras model with the inputs `source_image` `(B, H, W, 3)` float32 in [-1, 1],
         `source_keypoints` and `target_keypoints` `(B, J, 2)`, (y, x) in pixels, −1 where missing
         (and `background` for models with one); it returns the image, `(B, H, W, 3)` in [-1, 1].
-    Raises: InputError: no such file, a damaged one, or a model that is not a generator.
+    Raises: InputError: no such file, a damaged or hostile one, or a model that is not a generator.
     Example:
         generator = pose_gan.load_generator("runs/00000-market-mask/generator.h5")
         image = generator([photo[None] / 127.5 - 1, pose_in_photo[None], wanted_pose[None]])
     """
-    path = Path(path)
-    if path.is_dir():
-        from pose_gan.checkpoint import latest_generator
-
-        path = latest_generator(path)
-    model = load_model(path)
-    names = [tensor.name for tensor in model.inputs]
-    if set(names) - {"background"} != set(GENERATOR_INPUTS):
+    path = generator_file(path)
+    model = _open_saved_model(path) if path.is_dir() else load_model(path, **known)
+    if not is_generator(model):
+        names = [tensor.name for tensor in model.inputs]
         raise InputError(f"{path}: not a generator: its inputs are {names}, expected {list(GENERATOR_INPUTS)}")
     return model
+
+
+def generator_file(path: str | os.PathLike[str]) -> Path:
+    """`path` itself, or if it is a training run's folder, the generator of its newest checkpoint."""
+    path = Path(path)
+    if path.is_dir() and not (path / SAVED_MODEL).is_file():
+        from pose_gan.checkpoint import latest_generator
+
+        return latest_generator(path)
+    return path
+
+
+def read_info(path: str | os.PathLike[str], **known: Any) -> ModelInfo:
+    """What a model file of any format knows of itself, or what can be worked out.
+
+    Args: as `load_generator`; also `.tflite` and `.onnx` files, and discriminators.
+    Raises: InputError: no such file, a damaged one, or one that is no model of ours or of the release.
+    """
+    path = generator_file(path)
+    if path.suffix == ".h5" and release.is_release(path):
+        kind, config = release.settings(path, **known)
+        return ModelInfo(kind, config, converted_from=path.name, pose_gan="")
+    info = metadata.read(path)
+    if info is None and path.suffix in MODEL_SUFFIXES:  # written before there were metadata
+        info = describe(load_generator(path))
+    if info is None:
+        raise InputError(f"{path}: has no metadata: it was not written by this project")
+    return info
+
+
+def _open_saved_model(path: Path) -> keras.Model:
+    """A SavedModel as a Keras model. Its graph holds TensorFlow's operators only; the metadata give the shapes."""
+    config = read_info(path).model
+    images = [keras.Input((*config.image_size, 3), name="source_image")]
+    poses = [keras.Input((config.skeleton.num_joints, 2), name=name) for name in GENERATOR_INPUTS[1:]]
+    if config.use_bg:
+        images.append(keras.Input((*config.image_size, 3), name="background"))
+    inputs = [images[0], *poses, *images[1:]]
+    try:
+        layer = keras.layers.TFSMLayer(str(path), call_endpoint="serving_default", name="exported")
+        outputs: Any = layer({tensor.name: tensor for tensor in inputs})
+    except Exception as error:  # TensorFlow raises many kinds for a damaged folder
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{path}: damaged, or not a SavedModel of this project: {reason}") from None
+    return keras.Model(inputs, outputs["image"], name="generator")
+
+
+# --------------------------------------------------------------------------------------- safety
+
+
+def _description(path: Path) -> Any:
+    """The description of the architecture that a model file holds, as JSON values."""
+    try:
+        if path.suffix == ".h5":
+            with hdf5.opened(path) as file:
+                if "model_config" not in file.attrs:
+                    raise InputError(f"{path}: damaged, or not a model of this project: it has no model_config")
+                return json.loads(hdf5.text(file.attrs["model_config"]))
+        with zipfile.ZipFile(path) as archive, archive.open("config.json") as member:
+            return json.loads(member.read(_MAX_DESCRIPTION))
+    except InputError:
+        raise
+    except (OSError, KeyError, ValueError, RecursionError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: damaged, or not a model of this project: {error}") from None
+
+
+def _check_parts(path: Path, description: Any) -> None:
+    """Refuses a model with a part that ours do not have, before any of it is made."""
+    waiting = [description]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            waiting += [item for key, item in value.items() if key != "compile_config"]  # which is not read
+            name = value.get("class_name")
+            if name is not None and not (_is_part(name) and value.get("module") in _MODULES):
+                raise InputError(
+                    f"{path}: holds a part {str(name)[:60]!r}, which no model of this project has; it was not loaded"
+                )
+
+
+def _is_part(name: Any) -> bool:
+    return isinstance(name, str) and name.removeprefix("pose_gan>") in _PARTS

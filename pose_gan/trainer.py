@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
-from pose_gan import drawing, metrics, runtime
+from pose_gan import drawing, metrics, release, runtime
 from pose_gan.checkpoint import (
     DISCRIMINATOR,
     GENERATOR,
@@ -26,13 +27,16 @@ from pose_gan.checkpoint import (
     restore_checkpoint,
     save_checkpoint,
 )
-from pose_gan.config import RunConfig
+from pose_gan.config import RunConfig, preset_of
 from pose_gan.data import Batch, PairData, iterate, open_pairs, ordered_batches, training_batches
 from pose_gan.errors import InputError
 from pose_gan.files import atomic_path, make_folder, write_json
 from pose_gan.gan import GAN
+from pose_gan.metadata import ModelInfo, TrainingInfo
+from pose_gan.networks import generator_config
+from pose_gan.options import dataset_defaults
 from pose_gan.run_log import RunLog
-from pose_gan.saving import load_generator, load_model
+from pose_gan.saving import is_generator, load_generator, load_model
 from pose_gan.versions import versions
 
 VALIDATION_PAIRS = 200
@@ -186,6 +190,7 @@ class Trainer:
 
     def _load_given_weights(self) -> None:
         train = self.config.train
+        known = {name: getattr(self.config.model, name) for name in release.TELLING}
         given = (
             (train.generator_checkpoint, self.gan.generator, load_generator),
             (train.discriminator_checkpoint, self.gan.discriminator, load_model),
@@ -193,13 +198,15 @@ class Trainer:
         for path, model, load in given:
             if path is None:
                 continue
-            weights = load(path).get_weights()
+            loaded = load(path, **known)
+            weights = loaded.get_weights()
             shapes, expected = [w.shape for w in weights], [w.shape for w in model.get_weights()]
             if shapes != expected:
+                told = f"; its settings are {_settings(loaded)}" if is_generator(loaded) else ""
                 raise InputError(
                     f"{path}: its weights do not fit the {model.name} of these settings "
-                    f"({len(shapes)} arrays, expected {len(expected)}, or other sizes); check --warp_skip, "
-                    "--disc_type, --norm, --width, --pose_rep_type, --use_input_pose and the image size"
+                    f"({len(shapes)} arrays, expected {len(expected)}, or other sizes){told}; check --warp_skip, "
+                    "--disc_type, --norm, --compat, --width, --pose_rep_type, --use_input_pose and the image size"
                 )
             model.set_weights(weights)
 
@@ -246,10 +253,14 @@ class Trainer:
 
     def _checkpoint(self) -> None:
         generator, discriminator = self.gan.models()
+        training = self._training_info()
         folder = save_checkpoint(
             self.checkpoints_dir,
             self.step,
-            {GENERATOR: generator, DISCRIMINATOR: discriminator},
+            {
+                GENERATOR: (generator, ModelInfo("generator", self.config.model, training)),
+                DISCRIMINATOR: (discriminator, ModelInfo("discriminator", self.config.model, training)),
+            },
             self.gan.variables,
             {"position": self.position},
             self.config.train.keep_checkpoints,
@@ -263,6 +274,20 @@ class Trainer:
             self.log.record(self.step, values, split="test")
         else:
             self.log.say(f"saved {folder}")
+
+    def _training_info(self) -> TrainingInfo:
+        model, train, dataset = self.config.model, self.config.train, self.config.data.dataset
+        begun_from = train.generator_checkpoint
+        return TrainingInfo(
+            run=self.output_dir.resolve().name,
+            dataset=dataset,
+            preset=preset_of(model, self.config.loss, dataset_defaults(dataset, model.image_size).nn_window),
+            step=self.step,
+            batch_size=train.batch_size,
+            learning_rate=train.learning_rate,
+            seed=train.seed,
+            begun_from=Path(begun_from).name if begun_from else None,
+        )
 
     def _write_options(self) -> None:
         path = self.output_dir / OPTIONS
@@ -294,6 +319,12 @@ class Trainer:
         )
         self._stop.set()
         signal.signal(number, signal.SIG_DFL)
+
+
+def _settings(generator: keras.Model) -> str:
+    config = generator_config(generator)
+    names = [name for name in (*release.TELLING, "norm", "compat") if name != "disc_type"]
+    return release.shown({name: getattr(config, name) for name in names})
 
 
 def dry_run(config: RunConfig, output_dir: Path) -> None:

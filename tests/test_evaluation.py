@@ -234,7 +234,7 @@ def test_program_generates_from_a_run(program, folder, monkeypatch, capsys):
     (folder / "run").mkdir()
     (folder / "run/options.json").write_text(json.dumps({"config": run.to_dict()}), encoding="utf-8")
     generator = build_generator(model)
-    monkeypatch.setattr(program, "load_generator", lambda path: generator)
+    monkeypatch.setattr(program, "load_generator", lambda path, **known: generator)
     out = ["--generator_checkpoint", str(folder / "run"), "--generated_images_dir", str(folder / "out")]
     program.main([*out, "--images_for_test", "2", "--metrics", "ssim,l1"])
     assert "2 images generated, 0 were there already" in capsys.readouterr().out

@@ -63,11 +63,11 @@ def test_what_is_not_a_generator_is_refused(tmp_path):
 def test_damaged_files_are_refused(tmp_path, suffix):
     path = tmp_path / f"g{suffix}"
     path.write_bytes(b"not a model")
-    with pytest.raises(InputError, match=r"damaged, or not a model"):
+    with pytest.raises(InputError, match=r"damaged"):
         pose_gan.load_generator(path)
     save_model(build_generator(config()), path)
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(InputError, match=r"damaged, or not a model"):
+    with pytest.raises(InputError, match=r"damaged"):
         pose_gan.load_generator(path)
 
 

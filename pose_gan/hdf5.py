@@ -1,0 +1,45 @@
+"""HDF5 files that may be damaged or hostile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from pose_gan.errors import InputError
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """A file to read whose arrays all lie in it: none of its links and arrays leads to another file.
+
+    Raises: InputError: no such file; it is damaged, is no HDF5, or leads elsewhere; also where the block fails to read.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such model file")
+    try:
+        with h5py.File(path) as file:
+            elsewhere = file.visititems_links(_link_elsewhere) or file.visititems(_array_elsewhere)
+            if elsewhere:
+                raise InputError(f"{path}: hostile: {elsewhere} leads to another file")
+            yield file
+    except (OSError, KeyError, RuntimeError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{path}: damaged, or not an HDF5 file: {reason}") from None
+
+
+def text(value: Any) -> str:
+    """An attribute that is a text; Keras 2 wrote bytes."""
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _link_elsewhere(name: str, link: Any) -> str | None:
+    return name if isinstance(link, h5py.ExternalLink) else None
+
+
+def _array_elsewhere(name: str, item: Any) -> str | None:
+    return name if isinstance(item, h5py.Dataset) and (item.is_virtual or item.external) else None
