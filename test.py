@@ -113,7 +113,13 @@ def main(argv: list[str] | None = None) -> int | None:
 
     if generator is not None:
         made = generate(
-            generator, pairs, args.generated_images_dir, args.batch_size, args.use_dropout_test, args.overwrite
+            generator,
+            pairs,
+            args.generated_images_dir,
+            args.batch_size,
+            args.use_dropout_test,
+            args.overwrite,
+            truncate=model.compat == "release",
         )
         print(f"{made} images generated, {len(pairs) - made} were there already: {args.generated_images_dir}")
     scores = scorer(strips_of(args.generated_images_dir, pairs))

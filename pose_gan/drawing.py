@@ -24,20 +24,22 @@ WHITE = (255, 255, 255)
 TEXT_COLOUR = (40, 40, 40)
 
 
-def to_uint8(images: np.ndarray) -> np.ndarray:
+def to_uint8(images: np.ndarray, truncate: bool = False) -> np.ndarray:
     """Images in [-1, 1] as uint8: `round((v + 1) · 127.5)`, clipped.
 
     Args:
         images: numbers, any shape.
+        truncate: leave out the rounding.
     Returns: uint8, the same shape.
     Raises: InputError: a value is not finite.
-    Deviation: the release truncates instead of rounding, which darkens by half a grey level, and may
-        change images that went from uint8 to [-1, 1] and back.
+    Deviation: the release truncates, which darkens by half a grey level, and may change images that went
+        from uint8 to [-1, 1] and back.
     """
     images = np.asarray(images, dtype=np.float32)
     if not np.isfinite(images).all():
         raise InputError(f"{int((~np.isfinite(images)).sum())} of {images.size} values of the image are not finite")
-    return np.rint(np.clip((images + 1) * 127.5, 0, 255)).astype(np.uint8)
+    levels = np.clip((images + 1) * 127.5, 0, 255)
+    return (levels if truncate else np.rint(levels)).astype(np.uint8)
 
 
 def to_float(images: np.ndarray) -> np.ndarray:

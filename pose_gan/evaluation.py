@@ -45,6 +45,7 @@ def generate(
     batch_size: int = BATCH_SIZE,
     dropout: bool = False,
     overwrite: bool = False,
+    truncate: bool = False,
 ) -> int:
     """Generates the target image of every pair, and writes strips.
 
@@ -63,6 +64,7 @@ def generate(
         batch_size: pairs that go through the network together.
         dropout: whether dropout stays on (`--use_dropout_test`). Random, unless seeded by the caller.
         overwrite: whether images of another generator may be replaced.
+        truncate: whether generated images are cut to 8 bits, as in the authors' release, and not rounded.
     Returns: the number of pairs that were generated now.
     Raises: InputError: `output_dir` holds images of something else; an image cannot be read; the
         generator gives numbers that are not finite.
@@ -82,7 +84,7 @@ def generate(
             generated = np.asarray(run(batch))
             sources, targets = to_uint8(batch["source_image"].numpy()), to_uint8(batch["target_image"].numpy())
             for source, target, image in zip(sources, targets, generated, strict=True):
-                writing.append(pool.submit(_write_pair, output_dir, pairs[row], source, target, image))
+                writing.append(pool.submit(_write_pair, output_dir, pairs[row], source, target, image, truncate))
                 row += 1
             while len(writing) > 4 * batch_size:  # memory stays bounded where writing is the slower half
                 writing.popleft().result()
@@ -93,10 +95,15 @@ def generate(
 
 
 def _write_pair(
-    output_dir: Path, names: tuple[str, str], source: np.ndarray, target: np.ndarray, image: np.ndarray
+    output_dir: Path,
+    names: tuple[str, str],
+    source: np.ndarray,
+    target: np.ndarray,
+    image: np.ndarray,
+    truncate: bool,
 ) -> None:
     try:
-        generated = to_uint8(image)
+        generated = to_uint8(image, truncate)
     except InputError as error:
         raise InputError(
             f"pair {names[0]} → {names[1]}: the generator's output is not an image: {error}; "

@@ -77,8 +77,9 @@ class DeformableSkip(keras.layers.Layer):
             masks = tf.stop_gradient(tf.cast(warp.resize_masks(inputs[2], size), tf.float32))
         else:
             masks = tf.ones([tf.shape(features)[0], parts, *size], tf.float32)
-        divisor = [1, 1, width // size[1], 1, 1, height // size[0], 1, 1]
-        transforms = transforms / tf.constant(divisor, tf.float32)
+        # not a division: in a graph, constant folding changes its last digit, which decides ties of nearest neighbours
+        x_scale, y_scale = 1 / (width // size[1]), 1 / (height // size[0])
+        transforms *= tf.constant([1, 1, x_scale, 1, 1, y_scale, 1, 1], tf.float32)
         form = warp.warp_sparse if self.method == "sparse" else warp.warp_dense
         moved = form(tf.cast(features, tf.float32), transforms, masks, self.aggregation, self.interpolation)
         return tf.cast(moved, features.dtype)

@@ -13,6 +13,7 @@ from release_twin import HEAD, JOINTS, LIMBS, Network, heat_maps, masks, stick_m
 from pose_gan import geometry, release
 from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
+from pose_gan.evaluation import compiled
 from pose_gan.keypoints import has_required_joints, read_annotations
 from pose_gan.networks import build_generator, generator_config
 from pose_gan.skeleton import COCO18
@@ -343,3 +344,16 @@ def test_localisation_nets_that_differ_are_refused(tmp_path):
 def test_heads_of_the_twin_are_those_of_the_skeleton():
     assert list(COCO18.joints) == JOINTS
     assert set(COCO18.parts[1].joints) == set(HEAD)
+
+
+def test_compiled_and_eager_give_one_image(tmp_path):
+    """Positions of nearest neighbours are often tied in poses of whole pixels; no compiler may decide them otherwise."""
+    released_model(tmp_path / "g.h5", size=(96, 64))
+    generator = release.load(tmp_path / "g.h5", image_size=(96, 64))
+    random, run = np.random.default_rng(0), compiled(generator)
+    poses = np.clip(np.round(people(8, (96, 64), seed=7) / 2) * 2, 0, 62)
+    sources, targets = poses[:4].astype("float32"), poses[4:].astype("float32")
+    images = random.uniform(-1, 1, (4, 96, 64, 3)).astype("float32")
+    values = {"source_image": images, "source_keypoints": sources, "target_keypoints": targets}
+    eager = generator([values[t.name] for t in generator.inputs])
+    np.testing.assert_allclose(run(values), eager, atol=1e-5)

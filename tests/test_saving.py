@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import zipfile
 
+import h5py
+import keras
 import numpy as np
 import pytest
 
@@ -78,3 +82,68 @@ def test_failed_save_keeps_the_old_file(tmp_path):
         save_model(ModelConfig(), path)  # pyright: ignore[reportArgumentType]
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def lambda_model() -> keras.Model:
+    """A model that runs its author's code when it is loaded carelessly."""
+    image = keras.Input((8, 8, 3), name="source_image")
+    poses = [keras.Input((18, 2), name=name) for name in ("source_keypoints", "target_keypoints")]
+    return keras.Model([image, *poses], keras.layers.Lambda(lambda x: x * 2)(image))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_models_with_code_are_refused_before_anything_is_made(tmp_path, suffix, monkeypatch):
+    path = tmp_path / f"g{suffix}"
+    lambda_model().save(path)
+    monkeypatch.setattr(keras.saving, "load_model", lambda *args, **values: pytest.fail("it was loaded"))
+    with pytest.raises(InputError, match=r"g\.\w+: holds a part 'Lambda', which no model of this project has"):
+        pose_gan.load_generator(path)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"module": "os", "class_name": "function", "config": "system"},
+        {"module": "os", "class_name": "Conv2D", "config": {}},
+        {"module": "keras.layers", "class_name": "TFSMLayer", "config": {}},
+        {"module": ["keras"], "class_name": ["Conv2D"], "config": {}},
+    ],
+    ids=str,
+)
+def test_parts_from_elsewhere_are_refused_at_any_depth(tmp_path, part):
+    path = tmp_path / "g.keras"
+    save_model(build_generator(config()), path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    description = json.loads(members["config.json"])
+    description["config"]["layers"][3]["config"]["activation"] = [{"deeper": part}]
+    members["config.json"] = json.dumps(description).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match="which no model of this project has; it was not loaded"):
+        pose_gan.load_generator(path)
+
+
+def test_arrays_in_other_files_are_refused(tmp_path):
+    path = tmp_path / "g.h5"
+    save_model(build_generator(config()), path)
+    with h5py.File(path, "a") as file:
+        file["model_weights"]["more"] = h5py.ExternalLink("/etc/passwd", "x")
+    with pytest.raises(InputError, match=r"hostile: model_weights/more leads to another file"):
+        pose_gan.load_generator(path)
+
+
+def test_a_compiled_generator_loads(tmp_path):
+    """What belongs to its training is not read."""
+    generator = build_generator(config())
+    generator.compile(optimizer="adam", loss="mae")
+    for suffix in (".h5", ".keras"):
+        save_model(generator, tmp_path / f"g{suffix}")
+        assert pose_gan.load_generator(tmp_path / f"g{suffix}").count_params() == generator.count_params()
+
+
+def test_files_for_other_programs_are_named(tmp_path):
+    for name in ("g.tflite", "g.onnx"):
+        with pytest.raises(InputError, match=rf"{name}: is for other programs"):
+            pose_gan.load_generator(tmp_path / name)
