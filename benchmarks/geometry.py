@@ -12,6 +12,7 @@ from skimage.transform import AffineTransform
 from benchmarks.harness import Options, Table, ratio, time_in_turns
 from benchmarks.inputs import SIZE, pose_pairs, size_text
 from pose_gan import geometry
+from pose_gan.fitting import FAR_AWAY
 from pose_gan.keypoints import found
 from pose_gan.skeleton import COCO18, Part, Skeleton
 
@@ -114,7 +115,7 @@ def _fit(
             fr = None
     fit = AffineTransform.from_estimate(to, fr) if fr is not None and to is not None else None
     if not fit:
-        return np.array([1, 0, geometry.FAR_AWAY, 0, 1, geometry.FAR_AWAY, 0, 0], np.float32)
+        return np.array([1, 0, FAR_AWAY, 0, 1, FAR_AWAY, 0, 0], np.float32)
     return np.append(fit.params[:2].ravel(), [0, 0]).astype(np.float32)
 
 

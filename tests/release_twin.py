@@ -7,6 +7,7 @@ follows from Keras 2.0.8's rule and not from a list. Only tests import it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -17,7 +18,23 @@ import h5py
 import numpy as np
 import skimage.transform
 
-JOINTS = "nose neck Rsho Relb Rwri Lsho Lelb Lwri Rhip Rkne Rank Lhip Lkne Lank Leye Reye Lear Rear".split()
+JOINTS = [
+    "nose",
+    "neck",
+    "Rsho",
+    "Relb",
+    "Rwri",
+    "Lsho",
+    "Lelb",
+    "Lwri",
+    "Rhip",
+    "Rkne",
+    "Rank",
+    "Lhip",
+    "Lkne",
+    "Lank",
+]
+JOINTS += ["Leye", "Reye", "Lear", "Rear"]
 TORSO = ["Rhip", "Lhip", "Lsho", "Rsho"]
 HEAD = ["Leye", "Reye", "Lear", "Rear", "nose"]
 LIMBS = [  # from, to, how far beyond `to`: in the mask, in the transform
@@ -108,7 +125,7 @@ def masks(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.array(result, float)
 
 
-def fit(target: np.ndarray, source: np.ndarray) -> np.ndarray:
+def fit(target: Sequence[np.ndarray] | np.ndarray, source: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
     return skimage.transform.estimate_transform("affine", np.array(target), np.array(source)).params
 
 
@@ -155,7 +172,7 @@ def stick_man(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     drawing[draw_polygon(np.array([pose[name] for name in ("Lhip", "Lsho", "Rsho", "Rhip")]), size), 2] = 1
     for channel, side in enumerate("RL"):
         chain = [side + name for name in ("ank", "kne", "hip", "sho", "elb", "wri")]
-        for a, b in zip(chain[:-1], chain[1:], strict=True):
+        for a, b in itertools.pairwise(chain):
             if a in pose and b in pose:
                 line(pose[a], pose[b], channel, 1)
     if "nose" in pose:
@@ -311,6 +328,7 @@ def moved(x: Layer, warp: Sequence[Layer], agg: str, size: tuple[int, int]) -> L
             parts = parts * mask
         if agg == "max":
             return parts.max(axis=0)
+        assert mask is not None
         count = np.broadcast_to(mask, parts.shape).sum(axis=0)
         return np.divide(parts.sum(axis=0), count, out=np.zeros((h, width, channels)), where=count > 0)
 
@@ -321,7 +339,7 @@ def moved(x: Layer, warp: Sequence[Layer], agg: str, size: tuple[int, int]) -> L
 def localisation_net(w: Weights) -> dict[str, np.ndarray]:
     """Near the identity, and within the image for most pixels."""
     sizes, arrays = [72, 64, 32, 6], {}
-    for number, (i, o) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), start=1):
+    for number, (i, o) in enumerate(itertools.pairwise(sizes), start=1):
         arrays[f"dense_{number}/kernel"] = w.kernel(i, o, fan_in=i * 400 if number == 1 else i)
         arrays[f"dense_{number}/bias"] = w.vector(o)
     arrays["dense_3/bias"] += np.array([1, 0, 0, 0, 1, 0], np.float32)
@@ -343,7 +361,7 @@ def spatial_transformer(x: Layer, numbers: Layer, net: dict[str, np.ndarray]) ->
         y0, y1 = (np.clip(np.floor(py).astype(int) + d, 0, h - 1) for d in (0, 1))
         corners = (y0, x0, x1 - px, y1 - py), (y1, x0, x1 - px, py - y0), (y0, x1, px - x0, y1 - py)
         corners += ((y1, x1, px - x0, py - y0),)
-        return sum(features[a, b] * (wx * wy)[..., None] for a, b, wx, wy in corners)
+        return np.sum([features[a, b] * (wx * wy)[..., None] for a, b, wx, wy in corners], axis=0)
 
     return Layer("spatial_transformer", [numbers, x], run, net, x.channels)
 

@@ -76,7 +76,10 @@ def test_attached_to_other_formats(tmp_path):
         ("{", r"g\.keras: its metadata are damaged"),
         ('{"kind": "generator"}', r"g\.keras: metadata: key 'model' is missing"),
         ('{"kind": "picture", "model": {}}', r"g\.keras: metadata: kind 'picture' is not known; allowed: generator"),
-        ('{"kind": "generator", "model": {"width": "x"}}', r"metadata\.model\.width: expected a finite number, got 'x'"),
+        (
+            '{"kind": "generator", "model": {"width": "x"}}',
+            r"metadata\.model\.width: expected a finite number, got 'x'",
+        ),
         ('{"kind": "generator", "model": {}, "x": 1}', r"unknown key 'x'"),
     ],
 )

@@ -103,7 +103,9 @@ def test_training_explains_what_does_not_fit(upright_data, tmp_path):
     given = flags(upright_data, "--generator_checkpoint", tmp_path / "g.h5", *run)
     with pytest.raises(InputError, match=r"not a generator of the release with .*warp_skip none"):
         train.main([*given, "--warp_skip", "none"])
-    with pytest.raises(InputError, match=r"do not fit the generator.*its settings are .*norm release.*check --warp_skip"):
+    with pytest.raises(
+        InputError, match=r"do not fit the generator.*its settings are .*norm release.*check --warp_skip"
+    ):
         train.main([*given, "--norm", "instance"])
     released_model(tmp_path / "d.h5", "discriminator", size=SIZE)
     with pytest.raises(InputError, match=r"d\.h5: its weights do not fit the discriminator.*--compat"):
@@ -151,4 +153,3 @@ def test_info_prints_what_a_file_knows(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["model"]["skeleton"]["name"] == "coco18"
     with pytest.raises(InputError, match=r"not the folder of a training run"):
         info.main([str(tmp_path)])
-

@@ -53,7 +53,7 @@ def rectangle(
 
 def fill_limb(corners: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
     """As `fill_polygon`, with x and y exchanged in the rule: rays go down, not right."""
-    return fill_polygon(corners[:, ::-1], image_size[::-1]).T
+    return fill_polygon(corners[:, ::-1], (image_size[1], image_size[0])).T
 
 
 def fill_polygon(corners: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
