@@ -28,7 +28,6 @@ from pose_gan.evaluate import (
     write_outputs,
 )
 from pose_gan.evaluation import generate
-from pose_gan.networks import generator_config
 from pose_gan.options import (
     add_config_arguments,
     add_data_arguments,
@@ -39,7 +38,7 @@ from pose_gan.options import (
     program_parser,
     release_settings,
 )
-from pose_gan.saving import load_generator
+from pose_gan.saving import load_generator, settings_of
 from pose_gan.strips import strips_of
 
 EXAMPLE = """
@@ -103,7 +102,7 @@ def main(argv: list[str] | None = None) -> int | None:
 
     generator = None if args.load_generated_images else _load(args, data_settings.dataset)
     if generator is not None:
-        model = generator_config(generator)
+        model = settings_of(generator)
         _compare(args, model)
     else:
         known = dataset_defaults(data_settings.dataset, getattr(args, "image_size", None))

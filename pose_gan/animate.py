@@ -23,9 +23,8 @@ from pose_gan.files import make_folder
 from pose_gan.framing import Frame
 from pose_gan.images import read_image
 from pose_gan.keypoints import Annotations, found, has_required_joints, read_annotations, write_annotations
-from pose_gan.networks import generator_config
 from pose_gan.options import add_config_arguments, boolean, field_descriptions, pick, program_parser
-from pose_gan.saving import load_generator
+from pose_gan.saving import load_generator, settings_of
 from pose_gan.sequences import Motion, complete
 from pose_gan.skeleton import Skeleton
 from pose_gan.video import OUTPUTS, Clip, check_output, open_clip, open_writer
@@ -96,7 +95,7 @@ def animate(
     """
     settings = settings or Settings()
     check_output(output)
-    config = generator_config(generator)
+    config = settings_of(generator)
     size, skeleton = config.image_size, config.skeleton
     if config.use_bg:
         raise InputError("the generator takes a background image with every pose; animation does not supply one")

@@ -14,7 +14,7 @@ _ITERATIONS = 6  # of Laguerre's method, which triples the digits each time
 
 
 class _Moments(NamedTuple):
-    """Of matching points, target t and source s, both about their means: float64.
+    """Of matching points, target t and source s, both about their means.
 
     mean_target, mean_source: (..., 2). tt = Σ t tᵀ, st = Σ s tᵀ: (..., 2, 2). ss = Σ |s|²: (...).
     """
@@ -30,15 +30,25 @@ def least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> t
     """The affine map from `target` to `source` points with the least squared error in the source (Eq. 2).
 
     Args:
-        target, source: float64 `(..., N, 2)`, (x, y); where the weight is 0 they may be anything.
-        weights: float64 `(..., N)`, 0 or 1.
-    Returns: float64 `(..., 8)`, `[a0 a1 a2 b0 b1 b2 0 0]`. Where fewer than three points count, the
+        target, source: `(..., N, 2)`, (x, y); where the weight is 0 they may be anything.
+        weights: `(..., N)`, 0 or 1.
+    Returns: `(..., 8)`, `[a0 a1 a2 b0 b1 b2 0 0]`. Where fewer than three points count, the
         target points lie on a line, or the map is singular: a translation by FAR_AWAY.
     """
-    moments = _moments(target, source, weights)
-    matrix, solvable = _solve(moments, tf.zeros_like(moments.ss))
+    mean_target, mean_source, t, s = _centred(target, source, weights)
+    # Gram–Schmidt: x, and what of y is left beside it; unlike the normal equations it keeps half the digits in float32
+    x, y = t[..., :1], t[..., 1:]
+    xx = tf.reduce_sum(x * x, axis=-2)
+    slope = tf.math.divide_no_nan(tf.reduce_sum(x * y, axis=-2), xx)
+    rest = y - slope[..., None, :] * x
+    rest_rest = tf.reduce_sum(rest * rest, axis=-2)
+    size = tf.reduce_sum(t * t, axis=[-2, -1])
+    solvable = (xx * rest_rest)[..., 0] > _SINGULAR * size * size
+    by_y = tf.math.divide_no_nan(tf.reduce_sum(rest * s, axis=-2), rest_rest)
+    by_x = tf.math.divide_no_nan(tf.reduce_sum(x * s, axis=-2), xx) - slope * by_y
+    matrix = tf.stack([by_x, by_y], axis=-1)
     norm = tf.reduce_sum(tf.square(matrix), axis=[-2, -1])
-    return _as_transform(moments, matrix, solvable & (tf.abs(_determinant(matrix)) > _SINGULAR * norm))
+    return _as_transform(mean_target, mean_source, matrix, solvable & (tf.abs(_determinant(matrix)) > _SINGULAR * norm))
 
 
 def total_least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -54,13 +64,13 @@ def total_least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor
     Source: the authors' release (scikit-image 0.13).
     """
     moments = _moments(target, source, weights)
-    spread = tf.linalg.trace(moments.tt)
+    spread = _trace(moments.tt)
     d = tf.math.divide_no_nan(_determinant(moments.tt), tf.square(spread))
     q = tf.math.divide_no_nan(tf.reduce_sum(tf.square(moments.st), axis=[-2, -1]), spread * moments.ss)
-    p = tf.linalg.trace(tf.matmul(tf.matmul(moments.st, _adjugate(moments.tt)), moments.st, transpose_b=True))
+    p = _trace(tf.matmul(tf.matmul(moments.st, _adjugate(moments.tt)), moments.st, transpose_b=True))
     p = tf.math.divide_no_nan(p, tf.square(spread) * moments.ss)
     matrix, solvable = _solve(moments, _smallest_root(d + 1 - q, d - p) * spread)
-    return _as_transform(moments, matrix, solvable & (moments.ss > 0))
+    return _as_transform(moments.mean_target, moments.mean_source, matrix, solvable & (moments.ss > 0))
 
 
 def _smallest_root(a: tf.Tensor, e: tf.Tensor) -> tf.Tensor:
@@ -73,15 +83,20 @@ def _smallest_root(a: tf.Tensor, e: tf.Tensor) -> tf.Tensor:
     return root
 
 
-def _moments(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> _Moments:
+def _centred(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
     weights = tf.where(tf.reduce_sum(weights, axis=-1, keepdims=True) >= 3, weights, 0.0)[..., None]
     total = tf.reduce_sum(weights, axis=-2, keepdims=True)
     mean_target = tf.math.divide_no_nan(tf.reduce_sum(_masked(target, weights), axis=-2, keepdims=True), total)
     mean_source = tf.math.divide_no_nan(tf.reduce_sum(_masked(source, weights), axis=-2, keepdims=True), total)
     t, s = _masked(target - mean_target, weights), _masked(source - mean_source, weights)
+    return mean_target[..., 0, :], mean_source[..., 0, :], t, s
+
+
+def _moments(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> _Moments:
+    mean_target, mean_source, t, s = _centred(target, source, weights)
     tt, st = tf.matmul(t, t, transpose_a=True), tf.matmul(s, t, transpose_a=True)
     ss = tf.reduce_sum(tf.square(s), axis=[-2, -1])
-    return _Moments(mean_target[..., 0, :], mean_source[..., 0, :], tt, st, ss)
+    return _Moments(mean_target, mean_source, tt, st, ss)
 
 
 def _masked(points: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -91,17 +106,17 @@ def _masked(points: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
 
 def _solve(moments: _Moments, ridge: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """st (tt − ridge·1)⁻¹, and whether tt can be inverted: (..., 2, 2) and bool (...)."""
-    solvable = _determinant(moments.tt) > _SINGULAR * tf.square(tf.linalg.trace(moments.tt))
-    tt = moments.tt - ridge[..., None, None] * tf.eye(2, dtype=tf.float64)
+    solvable = _determinant(moments.tt) > _SINGULAR * tf.square(_trace(moments.tt))
+    tt = moments.tt - ridge[..., None, None] * tf.eye(2, dtype=ridge.dtype)
     determinant = tf.where(solvable, _determinant(tt), 1.0)
     return tf.matmul(moments.st, _adjugate(tt)) / determinant[..., None, None], solvable
 
 
-def _as_transform(moments: _Moments, matrix: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
-    shift = moments.mean_source - tf.linalg.matvec(matrix, moments.mean_target)
+def _as_transform(mean_target: tf.Tensor, mean_source: tf.Tensor, matrix: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+    shift = mean_source - tf.linalg.matvec(matrix, mean_target)
     zeros = tf.zeros_like(shift)
     fit = tf.concat([matrix[..., 0, :], shift[..., :1], matrix[..., 1, :], shift[..., 1:], zeros], axis=-1)
-    absent = tf.constant([1, 0, FAR_AWAY, 0, 1, FAR_AWAY, 0, 0], tf.float64)
+    absent = tf.constant([1, 0, FAR_AWAY, 0, 1, FAR_AWAY, 0, 0], matrix.dtype)
     return tf.where(valid[..., None], fit, absent)
 
 
@@ -111,4 +126,8 @@ def _determinant(matrix: tf.Tensor) -> tf.Tensor:
 
 def _adjugate(matrix: tf.Tensor) -> tf.Tensor:
     """Of symmetric 2×2 matrices: inverse times determinant."""
-    return tf.linalg.trace(matrix)[..., None, None] * tf.eye(2, dtype=tf.float64) - matrix
+    return _trace(matrix)[..., None, None] * tf.eye(2, dtype=matrix.dtype) - matrix
+
+
+def _trace(matrix: tf.Tensor) -> tf.Tensor:  # not every exporter knows tf.linalg.trace
+    return matrix[..., 0, 0] + matrix[..., 1, 1]

@@ -3,7 +3,7 @@
 Everything is batched TensorFlow, runs inside `tf.function` and inside a saved model, and takes
 keypoints of any numeric dtype, `(batch, joints, 2)`, (y, x) in pixels; a joint is missing where
 either coordinate is −1. Other coordinates may lie outside of the image. Positions, least squares and polygon
-edges are computed in float64, so that masks are exact at their borders.
+edges are computed in float64; `dtype` float32 is for exporters that lack float64.
 
 `compat` says whom a function follows where the paper and the authors' release differ: `paper` (the default) or
 `release`, which the release's checkpoints need.
@@ -24,11 +24,15 @@ from pose_gan.skeleton import COCO18, Part, Skeleton
 
 
 class _Pose(NamedTuple):
-    """A batch of poses. xy: float64 (B, J, 2) in (x, y). found: bool (B, J). scale: float64 (B,), NaN if unknown."""
+    """A batch of poses. xy: (B, J, 2) in (x, y). found: bool (B, J). scale: (B,), known where sized: bool (B,).
+
+    Numbers are of the dtype that the caller asked for. None is NaN: exporters' comparisons differ there.
+    """
 
     xy: tf.Tensor
     found: tf.Tensor
     scale: tf.Tensor
+    sized: tf.Tensor
 
 
 def heatmaps(
@@ -37,6 +41,7 @@ def heatmaps(
     sigma: float = 6.0,
     skeleton: Skeleton = COCO18,
     compat: str = "paper",
+    dtype: tf.DType = tf.float64,
 ) -> tf.Tensor:
     """One Gaussian a joint: `exp(-‖p − p_j‖² / (2σ²))`, all zeros for a missing joint.
 
@@ -48,11 +53,12 @@ def heatmaps(
         sigma: standard deviation, pixels.
         skeleton: gives the number of joints.
         compat: `release` floors the exponent, as Python 2's integer division did.
+        dtype: of the positions.
     Returns: float32 `(B, height, width, J)` in [0, 1].
     Source: paper, Eq. 1.
     Deviation: Eq. 1 is printed without the square and the 2; the release computes with both, ours too.
     """
-    pose = _pose(keypoints, skeleton)
+    pose = _pose(keypoints, skeleton, dtype)
     xy = tf.cast(pose.xy, tf.float32)
     joints, (height, width) = skeleton.num_joints, image_size
     if _is_release(compat):
@@ -79,7 +85,13 @@ def _stepped_heatmaps(xy: tf.Tensor, found: tf.Tensor, image_size: tuple[int, in
     return tf.exp(tf.floor(-squares / (2.0 * sigma**2))) * tf.cast(found, tf.float32)[:, None, None, :]
 
 
-def part_masks(keypoints: Any, image_size: tuple[int, int], skeleton: Skeleton = COCO18) -> tf.Tensor:
+def part_masks(
+    keypoints: Any,
+    image_size: tuple[int, int],
+    skeleton: Skeleton = COCO18,
+    compat: str = "paper",
+    dtype: tf.DType = tf.float64,
+) -> tf.Tensor:
     """Where each body part lies in a pose, usually the target pose.
 
     A part with a missing joint has an empty mask, but a `whole` part (the torso, which also carries
@@ -89,19 +101,22 @@ def part_masks(keypoints: Any, image_size: tuple[int, int], skeleton: Skeleton =
         keypoints: `(B, J, 2)`, (y, x) in pixels, −1 where missing.
         image_size: (height, width) in pixels.
         skeleton: its parts, in order.
+        compat: `release` leaves it to rounding, as there, to which side a pixel centre on an outline belongs.
+        dtype: of the computation.
     Returns: float32 `(B, parts, height, width)`, 0 or 1.
     Source: paper, Section 3.1; sizes as in the authors' code.
     Deviation: the paper's limbs are a third of the torso's diagonal wide, the release's 0.4 of its
         mean side, ours too.
     """
-    pose = _pose(keypoints, skeleton)
+    pose = _pose(keypoints, skeleton, dtype)
     height, width = image_size
     limbs = [part for part in skeleton.parts if part.kind == "limb"]
     limb_runs: list[tf.Tensor] = []
     if limbs:
         corners, present = _limb_corners(pose, limbs, skeleton, [part.mask_far for part in limbs])
         # x and y exchanged: which of the pixels on an outline belong to a limb is decided as in the release
-        limb_runs = tf.unstack(polygons.convex_runs(corners[..., ::-1], (width, height), present), axis=1)
+        runs = polygons.convex_runs(corners[..., ::-1], (width, height), present, _where(compat))
+        limb_runs = tf.unstack(runs, axis=1)
     runs = []
     for part in skeleton.parts:
         if part.kind == "whole":
@@ -117,7 +132,11 @@ def part_masks(keypoints: Any, image_size: tuple[int, int], skeleton: Skeleton =
 
 
 def part_transforms(
-    source_keypoints: Any, target_keypoints: Any, skeleton: Skeleton = COCO18, compat: str = "paper"
+    source_keypoints: Any,
+    target_keypoints: Any,
+    skeleton: Skeleton = COCO18,
+    compat: str = "paper",
+    dtype: tf.DType = tf.float64,
 ) -> tf.Tensor:
     """The affine transform of each body part, from the target pose to the source pose.
 
@@ -130,20 +149,21 @@ def part_transforms(
         skeleton: its parts, in order.
         compat: `paper` fits by least squares, `release` by total least squares. They are equal for limbs, and
             usually within 1–3 px for torso and head.
+        dtype: of the computation.
     Returns: float32 `(B, parts, 8)`: `[a0 a1 a2 b0 b1 b2 0 0]` with `x' = a0·x + a1·y + a2`,
         `y' = b0·x + b1·y + b2` in (x, y) pixels, as in TensorFlow's projective transforms.
     Source: paper, Eq. 2 and Appendix B.
     Deviation: none from the paper; the release fits as `compat="release"` does.
     """
     fit = _fit(compat)
-    source, target = _pose(source_keypoints, skeleton), _pose(target_keypoints, skeleton)
+    source, target = _pose(source_keypoints, skeleton, dtype), _pose(target_keypoints, skeleton, dtype)
     limbs = [part for part in skeleton.parts if part.kind == "limb"]
     limb_fits: list[tf.Tensor] = []
     if limbs:
         far = [part.transform_far for part in limbs]
         target_corners, in_target = _limb_corners(target, limbs, skeleton, far)
         source_corners, in_source = _limb_corners(source, limbs, skeleton, far, or_mirror=True)
-        weights = tf.repeat(tf.cast(in_target & in_source, tf.float64)[..., None], 4, axis=-1)
+        weights = tf.tile(tf.cast(in_target & in_source, dtype)[..., None], [1, 1, 4])
         limb_fits = tf.unstack(fit(target_corners, source_corners, weights), axis=1)
     fits = []
     for part in skeleton.parts:
@@ -154,13 +174,17 @@ def part_transforms(
         weights = _found_in_both(source, target, rows)
         if part.kind == "square":  # anchors alone do not place it
             own = tf.reduce_any(weights[:, : len(part.joints)] > 0, axis=1, keepdims=True)
-            weights *= tf.cast(own, tf.float64)
+            weights *= tf.cast(own, dtype)
         fits.append(fit(tf.gather(target.xy, rows, axis=1), tf.gather(source.xy, rows, axis=1), weights))
     return tf.cast(tf.stack(fits, axis=1), tf.float32)
 
 
 def uniform_transform(
-    source_keypoints: Any, target_keypoints: Any, skeleton: Skeleton = COCO18, compat: str = "paper"
+    source_keypoints: Any,
+    target_keypoints: Any,
+    skeleton: Skeleton = COCO18,
+    compat: str = "paper",
+    dtype: tf.DType = tf.float64,
 ) -> tf.Tensor:
     """One affine transform for the whole body (`--warp_skip full`), from target to source.
 
@@ -169,7 +193,7 @@ def uniform_transform(
 
     Args and Returns: as `part_transforms`, with one part: float32 `(B, 1, 8)`.
     """
-    source, target = _pose(source_keypoints, skeleton), _pose(target_keypoints, skeleton)
+    source, target = _pose(source_keypoints, skeleton, dtype), _pose(target_keypoints, skeleton, dtype)
     rows = skeleton.indices(skeleton.required + skeleton.uniform_optional)
     weights = _found_in_both(source, target, rows)
     fit = _fit(compat)(tf.gather(target.xy, rows, axis=1), tf.gather(source.xy, rows, axis=1), weights)
@@ -177,7 +201,11 @@ def uniform_transform(
 
 
 def stickman(
-    keypoints: Any, image_size: tuple[int, int], skeleton: Skeleton = COCO18, compat: str = "paper"
+    keypoints: Any,
+    image_size: tuple[int, int],
+    skeleton: Skeleton = COCO18,
+    compat: str = "paper",
+    dtype: tf.DType = tf.float64,
 ) -> tf.Tensor:
     """A drawing of the pose in three channels, in place of heat maps (`--pose_rep_type stickman`).
 
@@ -190,10 +218,11 @@ def stickman(
         skeleton: its strokes are painted, in order; a stroke with a missing joint is left out.
         compat: `paper` draws lines with round ends, and the brighter of two strokes wins; `release` draws them as
             rectangles, and the later stroke wins.
+        dtype: of the computation.
     Returns: float32 `(B, height, width, 3)` in [0, 1].
     Source: the authors' release; the paper has no such drawing.
     """
-    pose = _pose(keypoints, skeleton)
+    pose = _pose(keypoints, skeleton, dtype)
     half_width = float(int(3 * image_size[1] / 128))
     drawing = tf.zeros([tf.shape(pose.xy)[0], *image_size, 3], tf.float32)
     for stroke in skeleton.strokes:
@@ -202,9 +231,10 @@ def stickman(
         needed = [joint for row in rows for joint in row] + skeleton.indices(stroke.requires)
         present = tf.reduce_all(tf.gather(pose.found, needed, axis=1), axis=1)
         if stroke.kind == "fill":
-            shape = polygons.fill(points, image_size)
+            shape = polygons.fill(points, image_size, _where(compat))
         elif _is_release(compat):
-            shape = polygons.fill(polygons.beside_segment(points[:, 0], points[:, 1], half_width), image_size)
+            corners = polygons.beside_segment(points[:, 0], points[:, 1], half_width)
+            shape = polygons.fill(corners, image_size, _where(compat))
         else:
             shape = polygons.near_segment(points[:, 0], points[:, 1], half_width, image_size)
         colour = tf.constant(stroke.colour, tf.float32)
@@ -220,43 +250,48 @@ def _is_release(compat: str) -> bool:
     return compat == "release"
 
 
+def _where(compat: str) -> polygons.Offset:
+    return polygons.AS_THEY_LIE if _is_release(compat) else polygons.BESIDE
+
+
 def _fit(compat: str) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
     return fitting.total_least_squares if _is_release(compat) else fitting.least_squares
 
 
-def _pose(keypoints: Any, skeleton: Skeleton) -> _Pose:
+def _pose(keypoints: Any, skeleton: Skeleton, dtype: tf.DType) -> _Pose:
     keypoints = tf.convert_to_tensor(keypoints)
     if keypoints.shape.rank != 3 or keypoints.shape[1:] != (skeleton.num_joints, 2):
         raise ValueError(
             f"keypoints must have the shape (batch, {skeleton.num_joints}, 2) for skeleton "
             f"{skeleton.name!r}, got {tuple(keypoints.shape)}"
         )
-    keypoints = tf.cast(keypoints, tf.float64)
+    keypoints = tf.cast(keypoints, dtype)
     xy = keypoints[..., ::-1]
     found = tf.reduce_all(keypoints != MISSING, axis=-1)
     if not skeleton.scale_sides:
-        return _Pose(xy, found, tf.fill(tf.shape(xy)[:1], tf.constant(float("nan"), tf.float64)))
+        return _Pose(xy, found, tf.zeros_like(xy[:, 0, 0]), tf.zeros_like(found[:, 0]))
     starts = skeleton.indices(tuple(a for a, _ in skeleton.scale_sides))
     ends = skeleton.indices(tuple(b for _, b in skeleton.scale_sides))
     squares = tf.reduce_sum(tf.square(tf.gather(xy, starts, axis=1) - tf.gather(xy, ends, axis=1)), axis=-1)
-    both = tf.cast(tf.gather(found, starts, axis=1) & tf.gather(found, ends, axis=1), tf.float64)
-    scale = tf.sqrt(tf.reduce_sum(squares * both, axis=1) / tf.reduce_sum(both, axis=1))  # 0/0 -> NaN
-    return _Pose(xy, found, scale)
+    both = tf.cast(tf.gather(found, starts, axis=1) & tf.gather(found, ends, axis=1), dtype)
+    count = tf.reduce_sum(both, axis=1)
+    scale = tf.sqrt(tf.math.divide_no_nan(tf.reduce_sum(squares * both, axis=1), count))
+    return _Pose(xy, found, scale, count > 0)
 
 
 def _found_in_both(source: _Pose, target: _Pose, rows: list[int]) -> tf.Tensor:
-    """1.0 for each of the joints `rows` that both poses have: float64 (B, len(rows))."""
-    return tf.cast(tf.gather(source.found & target.found, rows, axis=1), tf.float64)
+    """1.0 for each of the joints `rows` that both poses have: (B, len(rows))."""
+    return tf.cast(tf.gather(source.found & target.found, rows, axis=1), source.xy.dtype)
 
 
 def _square_runs(pose: _Pose, part: Part, skeleton: Skeleton, image_size: tuple[int, int]) -> tf.Tensor:
     """The half-open square [c − r, c + r) around the found joints of `part`: runs in the columns, (B, W, 2)."""
     height, width = image_size
     rows = skeleton.indices(part.joints)
-    weights = tf.cast(tf.gather(pose.found, rows, axis=1), tf.float64)
+    weights = tf.cast(tf.gather(pose.found, rows, axis=1), pose.xy.dtype)
     count = tf.reduce_sum(weights, axis=1)
     total = tf.reduce_sum(tf.gather(pose.xy, rows, axis=1) * weights[..., None], axis=1)
-    present = (count > 0) & tf.math.is_finite(pose.scale)
+    present = (count > 0) & pose.sized
     centre = tf.cast(tf.math.divide_no_nan(total, count[:, None]), tf.int32)
     radius = tf.cast(tf.where(present, part.size * pose.scale, 0.0), tf.int32)[:, None]  # 0: empty
     low, high = tf.clip_by_value(centre - radius, 0, height), tf.clip_by_value(centre + radius, 0, height)
@@ -269,7 +304,7 @@ def _square_runs(pose: _Pose, part: Part, skeleton: Skeleton, image_size: tuple[
 def _limb_corners(
     pose: _Pose, limbs: list[Part], skeleton: Skeleton, far: list[float], or_mirror: bool = False
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Rectangles around limbs: float64 corners (B, L, 4, 2) in (x, y), and which exist: bool (B, L).
+    """Rectangles around limbs: corners (B, L, 4, 2) in (x, y), and which exist: bool (B, L).
 
     Each goes from `joints[0]` to `joints[1]`, extended at the near end, then at the far end in
     lengths of the extended limb. With `or_mirror`, a missing limb is replaced by its mirror limb.
@@ -286,16 +321,16 @@ def _limb_corners(
         a = tf.where(found[..., None], a, twin_a)
         b = tf.where(found[..., None], b, twin_b)
         found |= twin_found
-    a += (a - b) * _column([limb.near for limb in limbs])
-    b += (b - a) * _column(far)
+    a += (a - b) * _column([limb.near for limb in limbs], a.dtype)
+    b += (b - a) * _column(far, a.dtype)
     along = a - b
     length = tf.norm(along, axis=-1, keepdims=True)
-    normal = tf.stack([-along[..., 1], along[..., 0]], axis=-1) / length
-    side = normal * (pose.scale[:, None, None] * _column([limb.size for limb in limbs]))
+    normal = tf.math.divide_no_nan(tf.stack([-along[..., 1], along[..., 0]], axis=-1), length)
+    side = normal * (pose.scale[:, None, None] * _column([limb.size for limb in limbs], a.dtype))
     side = tf.where(length > 0, side, 1.0)  # of a point, a diagonal: as in the release
     corners = tf.stack([a + side, a - side, b - side, b + side], axis=2)
-    return corners, found & tf.math.is_finite(pose.scale)[:, None]
+    return corners, found & pose.sized[:, None]
 
 
-def _column(values: list[float]) -> tf.Tensor:
-    return tf.constant(values, tf.float64)[None, :, None]
+def _column(values: list[float], dtype: tf.DType) -> tf.Tensor:
+    return tf.constant(values, dtype)[None, :, None]

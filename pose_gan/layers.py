@@ -64,6 +64,7 @@ class DeformableSkip(keras.layers.Layer):
         self.interpolation = _one_of("interpolation", interpolation, INTERPOLATIONS)
         self.image_size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
         self.method = _one_of("method", method, METHODS)
+        self.supports_jit = method == "dense"  # XLA has no sparse products; Keras asks
         self.autocast = False  # transforms are pixels: half precision would move them
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
@@ -192,13 +193,14 @@ class InstanceNormalization(keras.layers.Layer):
         return {**super().get_config(), "mode": self.mode, "epsilon": self.epsilon}
 
 
-class _PoseLayer(keras.layers.Layer):
+class PoseLayer(keras.layers.Layer):
     """Base of layers that take keypoints `(B, J, 2)`, (y, x) in pixels: float32 under every policy.
 
     Args:
         image_size: (height, width) in pixels.
         skeleton: a `Skeleton` or its `to_dict()`.
         compat: `paper` or `release`; see `pose_gan.geometry`.
+        precision: `float64`, or `float32` for exporters that lack it: masks may differ by single pixels.
     """
 
     def __init__(
@@ -206,6 +208,7 @@ class _PoseLayer(keras.layers.Layer):
         image_size: tuple[int, int],
         skeleton: Skeleton | dict[str, Any] = COCO18,
         compat: str = "paper",
+        precision: str = "float64",
         **kwargs: Any,
     ) -> None:
         kwargs["dtype"] = "float32"
@@ -213,6 +216,8 @@ class _PoseLayer(keras.layers.Layer):
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.skeleton = Skeleton.from_dict(skeleton) if isinstance(skeleton, dict) else skeleton
         self.compat = _one_of("compat", compat, COMPATS)
+        self.precision = _one_of("precision", precision, ("float64", "float32"))
+        self.number = tf.dtypes.as_dtype(self.precision)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -220,11 +225,12 @@ class _PoseLayer(keras.layers.Layer):
             "image_size": self.image_size,
             "skeleton": self.skeleton.to_dict(),
             "compat": self.compat,
+            "precision": self.precision,
         }
 
 
 @register
-class PoseMaps(_PoseLayer):
+class PoseMaps(PoseLayer):
     """Keypoints `(B, J, 2)` → the picture of a pose that the networks see: `(B, H, W, channels)`.
 
     Args:
@@ -250,8 +256,8 @@ class PoseMaps(_PoseLayer):
 
     def call(self, keypoints: tf.Tensor) -> tf.Tensor:
         if self.representation == "hm":
-            return geometry.heatmaps(keypoints, self.image_size, self.sigma, self.skeleton, self.compat)
-        return geometry.stickman(keypoints, self.image_size, self.skeleton, self.compat)
+            return geometry.heatmaps(keypoints, self.image_size, self.sigma, self.skeleton, self.compat, self.number)
+        return geometry.stickman(keypoints, self.image_size, self.skeleton, self.compat, self.number)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         channels = self.skeleton.num_joints if self.representation == "hm" else 3
@@ -262,7 +268,7 @@ class PoseMaps(_PoseLayer):
 
 
 @register
-class PartGeometry(_PoseLayer):
+class PartGeometry(PoseLayer):
     """Source and target keypoints, each `(B, J, 2)` → part transforms `(B, P, 8)` and masks `(B, P, H, W)`.
 
     The masks lie in the target pose. Call with the list `[source_keypoints, target_keypoints]`.
@@ -275,8 +281,8 @@ class PartGeometry(_PoseLayer):
 
     def call(self, inputs: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         source, target = inputs
-        transforms = geometry.part_transforms(source, target, self.skeleton, self.compat)
-        return transforms, geometry.part_masks(target, self.image_size, self.skeleton)
+        transforms = geometry.part_transforms(source, target, self.skeleton, self.compat, self.number)
+        return transforms, geometry.part_masks(target, self.image_size, self.skeleton, self.compat, self.number)
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[tuple[int | None, ...], ...]:
         batch, parts = input_shape[0][0], self.skeleton.num_parts
@@ -284,7 +290,7 @@ class PartGeometry(_PoseLayer):
 
 
 @register
-class UniformTransform(_PoseLayer):
+class UniformTransform(PoseLayer):
     """Source and target keypoints → one transform `(B, 1, 8)` for the whole body (`--warp_skip full`).
 
     Args:
@@ -295,7 +301,7 @@ class UniformTransform(_PoseLayer):
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         source, target = inputs
-        return geometry.uniform_transform(source, target, self.skeleton, self.compat)
+        return geometry.uniform_transform(source, target, self.skeleton, self.compat, self.number)
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
         return (input_shape[0][0], 1, 8)

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from pose_gan import hdf5, metadata, release
+from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
 from pose_gan.files import atomic_path
 from pose_gan.metadata import ModelInfo
@@ -39,6 +42,8 @@ _OTHERS = ("Functional", "Model", "InputLayer", "DTypePolicy", "Constant", "Glor
 _PARTS = {*_STOCK, *_OURS, "UniformTransform", "UpConv2D", *_OTHERS, "__keras_tensor__", "__numpy__"}
 _MODULES = (None, "keras", "keras.layers", "keras.initializers", "pose_gan.layers", "pose_gan.upsampling")
 _MODULES += ("keras.src.models.functional", "keras.models", "builtins")
+_OPERATORS_WITH_EFFECTS = {"ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "PyFuncStateless", "EagerPyFunc"}
+_OPERATORS_WITH_EFFECTS |= {"PrintV2", "Print", "LoadAndRemapMatrix", "Save", "SaveSlices", "Restore", "RestoreSlice"}
 
 
 def save_model(model: keras.Model, path: str | os.PathLike[str], info: ModelInfo | None = None) -> None:
@@ -76,7 +81,13 @@ def is_generator(model: keras.Model) -> bool:
 
 def describe(generator: keras.Model) -> ModelInfo:
     """Metadata of a generator of which only the model is at hand."""
-    return ModelInfo("generator", generator_config(generator))
+    return ModelInfo("generator", settings_of(generator))
+
+
+def settings_of(generator: keras.Model) -> ModelConfig:
+    """Settings of a generator that `load_generator` gave. Raises: ValueError: another model."""
+    exported = [layer for layer in generator.layers if isinstance(layer, ExportedGenerator)]
+    return exported[0].config if exported else generator_config(generator)
 
 
 def load_model(path: str | os.PathLike[str], **known: Any) -> keras.Model:
@@ -104,8 +115,7 @@ def load_model(path: str | os.PathLike[str], **known: Any) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"{path}: damaged, or not a model of this project: {reason}") from None
+        raise _damaged(path, "a model", error) from None
 
 
 def load_generator(path: str | os.PathLike[str], **known: Any) -> keras.Model:
@@ -162,21 +172,45 @@ def read_info(path: str | os.PathLike[str], **known: Any) -> ModelInfo:
     return info
 
 
+class ExportedGenerator(keras.layers.Layer):
+    """A SavedModel of `pose_gan.export` as a layer, for inference.
+
+    Args:
+        path: the folder.
+        config: settings of the generator in it.
+
+    Call arguments: its inputs by name. Returns the image `(B, H, W, 3)`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], config: ModelConfig, **kwargs: Any) -> None:
+        super().__init__(trainable=False, **kwargs)
+        self.config = config
+        self._loaded = tf.saved_model.load(str(path))
+        self._serve = self._loaded.signatures["serving_default"]
+
+    def call(self, inputs: dict[str, Any]) -> Any:
+        return self._serve(**inputs)["image"]
+
+    def compute_output_shape(self, input_shape: dict[str, tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        return tuple(input_shape["source_image"])
+
+
 def _open_saved_model(path: Path) -> keras.Model:
-    """A SavedModel as a Keras model. Its graph holds TensorFlow's operators only; the metadata give the shapes."""
+    """A SavedModel as a Keras model. The metadata give the shapes."""
     config = read_info(path).model
-    images = [keras.Input((*config.image_size, 3), name="source_image")]
-    poses = [keras.Input((config.skeleton.num_joints, 2), name=name) for name in GENERATOR_INPUTS[1:]]
-    if config.use_bg:
-        images.append(keras.Input((*config.image_size, 3), name="background"))
-    inputs = [images[0], *poses, *images[1:]]
+    _check_operators(path)
+    image = (*config.image_size, 3)
+    shapes = {name: (config.skeleton.num_joints, 2) if "keypoints" in name else image for name in GENERATOR_INPUTS}
+    shapes |= {"background": image} if config.use_bg else {}
+    inputs = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
     try:
-        layer = keras.layers.TFSMLayer(str(path), call_endpoint="serving_default", name="exported")
-        outputs: Any = layer({tensor.name: tensor for tensor in inputs})
+        return keras.Model(list(inputs.values()), ExportedGenerator(path, config)(inputs), name="generator")
     except Exception as error:  # TensorFlow raises many kinds for a damaged folder
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"{path}: damaged, or not a SavedModel of this project: {reason}") from None
-    return keras.Model(inputs, outputs["image"], name="generator")
+        raise _damaged(path, "a SavedModel", error) from None
+
+
+def _damaged(path: Path, kind: str, error: Exception) -> InputError:
+    return InputError(f"{path}: damaged, or not {kind} of this project: {' '.join(str(error).split())[:300]}")
 
 
 # --------------------------------------------------------------------------------------- safety
@@ -195,7 +229,7 @@ def _description(path: Path) -> Any:
     except InputError:
         raise
     except (OSError, KeyError, ValueError, RecursionError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: damaged, or not a model of this project: {error}") from None
+        raise _damaged(path, "a model", error) from None
 
 
 def _check_parts(path: Path, description: Any) -> None:
@@ -212,6 +246,22 @@ def _check_parts(path: Path, description: Any) -> None:
                 raise InputError(
                     f"{path}: holds a part {str(name)[:60]!r}, which no model of this project has; it was not loaded"
                 )
+
+
+def _check_operators(path: Path) -> None:
+    """Refuses a SavedModel whose graph would read or write files, or call Python, when it is run."""
+    saved = saved_model_pb2.SavedModel()
+    try:
+        saved.ParseFromString((path / SAVED_MODEL).read_bytes())
+    except Exception as error:  # protobuf's DecodeError
+        raise _damaged(path, "a SavedModel", error) from None
+    for graph in (meta.graph_def for meta in saved.meta_graphs):
+        nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+        found = sorted({node.op for node in nodes if node.op in _OPERATORS_WITH_EFFECTS})
+        if found:
+            raise InputError(
+                f"{path}: its graph holds {', '.join(found)}, which no model of this project has; it was not loaded"
+            )
 
 
 def _is_part(name: Any) -> bool:

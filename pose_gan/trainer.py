@@ -33,10 +33,9 @@ from pose_gan.errors import InputError
 from pose_gan.files import atomic_path, make_folder, write_json
 from pose_gan.gan import GAN
 from pose_gan.metadata import ModelInfo, TrainingInfo
-from pose_gan.networks import generator_config
 from pose_gan.options import dataset_defaults
 from pose_gan.run_log import RunLog
-from pose_gan.saving import is_generator, load_generator, load_model
+from pose_gan.saving import is_generator, load_generator, load_model, settings_of
 from pose_gan.versions import versions
 
 VALIDATION_PAIRS = 200
@@ -322,7 +321,7 @@ class Trainer:
 
 
 def _settings(generator: keras.Model) -> str:
-    config = generator_config(generator)
+    config = settings_of(generator)
     names = [name for name in (*release.TELLING, "norm", "compat") if name != "disc_type"]
     return release.shown({name: getattr(config, name) for name in names})
 

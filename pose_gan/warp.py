@@ -76,13 +76,14 @@ def warp_dense(
     batch, (height, width, channels) = tf.shape(features)[0], features.shape[1:]
     flat = tf.reshape(features, [-1, channels])
     x, y = tf.meshgrid(tf.range(width), tf.range(height))
-    base = tf.range(batch)[:, None, None] * (height * width)
-    moved = []
-    for part in range(masks.shape[1]):
-        at = _transform(transforms[:, part, None, None, :], x, y)
-        places, weights = _neighbours(*at, base, (height, width), interpolation)
-        warped = tf.reduce_sum(tf.gather(flat, places) * weights[..., None], axis=-2)
-        moved.append(warped * masks[:, part, :, :, None])
+    base = tf.range(batch)[:, None, None, None] * (height * width)
+    at = _transform(transforms[:, :, None, None, :], x, y)
+    places, weights = _neighbours(*at, base, (height, width), interpolation)
+    weights *= masks[..., None]
+    moved = [
+        tf.reduce_sum(tf.gather(flat, place) * tf.expand_dims(weight, -1), axis=-2)
+        for place, weight in zip(tf.unstack(places, axis=1), tf.unstack(weights, axis=1), strict=True)
+    ]
     if aggregation == "max":
         merged = functools.reduce(tf.maximum, moved)
     else:

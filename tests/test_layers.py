@@ -412,3 +412,9 @@ def test_spatial_transformer_gradients():
     np.testing.assert_allclose(np.asarray(got_features), numeric, atol=1e-4)
     numeric = twins.finite_differences(lambda t: loss(features, t), theta)
     np.testing.assert_allclose(np.asarray(got_theta), numeric, rtol=1e-3, atol=1e-3)
+
+
+def test_keras_does_not_hand_sparse_skips_to_xla():
+    """Where `jit_compile` is left to Keras it asks the layers, on a GPU above all."""
+    assert not DeformableSkip().supports_jit
+    assert DeformableSkip(method="dense").supports_jit

@@ -1,0 +1,86 @@
+"""A person in a new pose: a photo and two poses in, a picture out. Made to be copied into an application."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import pose_gan
+from pose_gan.drawing import to_float, to_uint8, write_image
+from pose_gan.errors import InputError, run_program
+from pose_gan.images import read_image
+from pose_gan.keypoints import Annotations, has_required_joints, read_annotations
+from pose_gan.saving import read_info
+from pose_gan.skeleton import Skeleton
+
+
+def generate(generator: keras.Model, photo: np.ndarray, pose: np.ndarray, new_pose: np.ndarray) -> np.ndarray:
+    """The person of `photo` in `new_pose`. Load the generator once and call this as often as you like.
+
+    Args:
+        generator: from `pose_gan.load_generator`.
+        photo: uint8 `(height, width, 3)`, of the generator's size.
+        pose, new_pose: keypoints of the pose in the photo and of the wanted one: `(joints, 2)`, (y, x) in pixels,
+            −1 where a joint is missing.
+    Returns: uint8 `(height, width, 3)`.
+    """
+    one_each = [to_float(photo)[np.newaxis], pose[np.newaxis], new_pose[np.newaxis]]  # a batch of 1
+    return to_uint8(generator(one_each)[0].numpy())
+
+
+def read_photo(path: Path, image_size: tuple[int, int]) -> np.ndarray:
+    """The photo. Raises InputError: no image, or not of the generator's size."""
+    photo = read_image(path)
+    if photo.shape[:2] != image_size:
+        (height, width), (wanted_height, wanted_width) = photo.shape[:2], image_size
+        raise InputError(
+            f"{path}: {height}x{width} pixels (height x width), the generator takes {wanted_height}x{wanted_width}; "
+            "resize photo and keypoints together: python -m data_prep resize --help"
+        )
+    return photo
+
+
+def find_pose(poses: Annotations, name: str, skeleton: Skeleton) -> np.ndarray:
+    """The row `name`. Raises InputError: there is none, or the body cannot be placed by it."""
+    if name not in poses.rows:
+        raise InputError(f"{poses.path}: no row named {name}")
+    pose = poses.keypoints[poses.rows[name]]
+    if not has_required_joints(pose, skeleton):
+        raise InputError(f"{poses.where(poses.rows[name])}: joints are missing; needed: {', '.join(skeleton.required)}")
+    return pose
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--generator", metavar="RUN|FILE", default="demo/run", help="training run, or model file (default: %(default)s)"
+    )
+    parser.add_argument("--image", type=Path, required=True, metavar="FILE", help="photo of the person")
+    parser.add_argument(
+        "--annotations",
+        metavar="CSV",
+        default="annotations/demo-annotation-test.csv",
+        help="keypoints of both poses (default: %(default)s)",
+    )
+    parser.add_argument("--source", metavar="NAME", help="row of the photo's pose (default: the photo's file name)")
+    parser.add_argument("--target", required=True, metavar="NAME", help="row of the new pose")
+    parser.add_argument("--output", metavar="PNG", default="generated.png", help="default: %(default)s")
+    args = parser.parse_args(argv)
+
+    generator = pose_gan.load_generator(args.generator)
+    config = read_info(args.generator).model
+    if config.use_bg:
+        raise InputError(f"{args.generator}: this generator wants a background image besides; use test.py")
+    photo = read_photo(args.image, config.image_size)
+    poses = read_annotations(args.annotations, config.skeleton)
+    pose, new_pose = (find_pose(poses, name, config.skeleton) for name in (args.source or args.image.name, args.target))
+    write_image(args.output, generate(generator, photo, pose, new_pose))
+    print(f"{args.image} in the pose of {args.target} -> {args.output}")
+
+
+if __name__ == "__main__":
+    run_program(main)
