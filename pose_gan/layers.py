@@ -200,7 +200,7 @@ class PoseLayer(keras.layers.Layer):
         image_size: (height, width) in pixels.
         skeleton: a `Skeleton` or its `to_dict()`.
         compat: `paper` or `release`; see `pose_gan.geometry`.
-        precision: `float64`, or `float32` for exporters that lack it: masks may differ by single pixels.
+        precision: `float64`, or `float32` for exporters that lack it.
     """
 
     def __init__(
@@ -277,6 +277,7 @@ class PartGeometry(PoseLayer):
         image_size: (height, width) in pixels.
         skeleton: a `Skeleton` or its `to_dict()`.
         compat: `paper` or `release`; see `pose_gan.geometry`.
+        precision: `float64`, or `float32` for exporters that lack it.
     """
 
     def call(self, inputs: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -297,6 +298,7 @@ class UniformTransform(PoseLayer):
         image_size: (height, width) in pixels.
         skeleton: a `Skeleton` or its `to_dict()`.
         compat: `paper` or `release`; see `pose_gan.geometry`.
+        precision: `float64`, or `float32` for exporters that lack it.
     """
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:

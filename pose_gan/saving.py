@@ -157,7 +157,9 @@ def generator_file(path: str | os.PathLike[str]) -> Path:
 def read_info(path: str | os.PathLike[str], **known: Any) -> ModelInfo:
     """What a model file of any format knows of itself, or what can be worked out.
 
-    Args: as `load_generator`; also `.tflite` and `.onnx` files, and discriminators.
+    Args:
+        path: as of `load_generator`; also a `.tflite` or `.onnx` file, and discriminators.
+        known: as of `load_generator`.
     Raises: InputError: no such file, a damaged one, or one that is no model of ours or of the release.
     """
     path = generator_file(path)
