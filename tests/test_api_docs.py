@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import inspect
 import re
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from programs import load_program
 
 import pose_gan
 from pose_gan.config import ModelConfig
@@ -20,16 +20,7 @@ from pose_gan.saving import save_model
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def load_make_api() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_api", ROOT / "docs/make_api.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-make_api = load_make_api()
+make_api = load_program("docs/make_api.py")
 NAMES = [(module, name) for module, names in make_api.STABLE.items() for name in names]
 
 

@@ -68,9 +68,9 @@ def test_skip_forms_agree() -> None:
     results = {form: pair["both"]() for form, pair in calls.items()}
     for level in range(2):
         for form in ("dense", "plain"):
-            np.testing.assert_allclose(moved["sparse"][level], moved[form][level], atol=1e-5)
+            np.testing.assert_allclose(moved["sparse"][level], moved[form][level], atol=5e-5)
         np.testing.assert_allclose(results["sparse"][0][level], moved["sparse"][level])
-        np.testing.assert_allclose(results["sparse"][1][level], results["dense"][1][level], atol=1e-5)
+        np.testing.assert_allclose(results["sparse"][1][level], results["dense"][1][level], atol=5e-5)
 
 
 def test_skip_table_has_a_sum() -> None:

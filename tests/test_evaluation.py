@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import imageio.v3 as iio
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from programs import load_program
 
 from pose_gan.config import DataConfig, ModelConfig, RunConfig
 from pose_gan.data import open_pairs
@@ -30,13 +29,7 @@ PAIRS = [(a, b) for a in NAMES for b in NAMES if a != b and a[:4] == b[:4]][:7]
 
 @pytest.fixture(scope="module")
 def program():
-    """`test.py` of the repository; by its path, for Python has a module `test` of its own."""
-    spec = importlib.util.spec_from_file_location("test_program", Path(__file__).parents[1] / "test.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_program("test.py")
 
 
 @pytest.fixture

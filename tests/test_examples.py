@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import re
 import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import keras
 import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
+from programs import load_program
 
 import data_prep.demo
 import data_prep.pairs
@@ -78,16 +77,6 @@ def run(name: str, flags: str, folder: Path) -> str:
     return done.stdout
 
 
-def load(name: str) -> ModuleType:
-    """An example as a module, to call it in this process."""
-    spec = importlib.util.spec_from_file_location(f"example_{Path(name).stem}", EXAMPLES / name)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def numbers(pattern: str, text: str) -> list[float]:
     found = re.search(pattern, text)
     assert found, text
@@ -106,7 +95,7 @@ def test_generate_writes_what_the_generator_gives(demo):
 
 
 def test_generate_says_what_is_wrong(demo, tmp_path):
-    main = load("generate.py").main
+    main = load_program("examples/generate.py").main
     poses, (source, target) = demo.poses, demo.poses.names[:2]
     photo = demo.folder / "data/demo-dataset/test" / source
     without_hip = poses.keypoints.copy()
@@ -136,7 +125,7 @@ def test_generate_says_what_is_wrong(demo, tmp_path):
 )
 def test_bad_flags_are_named(name, flags, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
-        load(name).main(flags.split())
+        load_program(f"examples/{name}").main(flags.split())
 
 
 def test_finetune_trains_the_decoder_and_nothing_else(demo):
@@ -173,7 +162,7 @@ def test_deformable_skips_beat_plain_ones_at_another_task(tmp_path):
 
 def test_the_scenes_of_the_deformable_skip_move_as_they_say(monkeypatch):
     """The first frame, moved by the layer, is the second one, wherever a part is seen in both."""
-    example = load("deformable_skip.py")
+    example = load_program("examples/deformable_skip.py")
     monkeypatch.setattr(example, "NOISE", 0.0)
     scenes = example.draw_scenes(4, seed=1)
     frame, next_frame = ((scenes[key] + 1) / 2 for key in ("frame", "next_frame"))  # not below the 0 outside of masks

@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from pose_gan import load_generator
+from pose_gan.formats import FORMATS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,6 +46,30 @@ def test_the_demo_and_the_use_of_its_generator(tmp_path):
         assert (tmp_path / made).stat().st_size > 0, made
     run([sys.executable, "-c", block("use-commands")], tmp_path)
     assert (tmp_path / "generated.png").stat().st_size > 0
+    check_every_exported_form(tmp_path)
+
+
+def check_every_exported_form(folder: Path) -> None:
+    """Each in a fresh process, and but for Keras' own formats in one that cannot import this package."""
+    for line in block("export-commands").splitlines():
+        out = run([sys.executable, *shlex.split(line)[1:]], folder)
+    assert "preset          full" in out
+    inputs = np.load(folder / "inputs.npz")
+    generator = load_generator(folder / "demo/run")
+    expected = np.asarray(generator([inputs[tensor.name] for tensor in generator.inputs]))
+    for form in ("keras", "savedmodel", "tflite", "onnx"):
+        alone = "" if form == "keras" else "import sys; sys.modules['pose_gan'] = None\n"
+        run([sys.executable, "-c", f"{alone}{block(f'use-{form}')}\nnp.save('{form}.npy', image)"], folder)
+        np.testing.assert_allclose(np.load(folder / f"{form}.npy"), expected, atol=1e-4, err_msg=form)
+    code = block("use-keras").replace("generator.keras", "generator.h5")
+    run([sys.executable, "-c", f"{code}\nnp.save('h5.npy', image)"], folder)
+    np.testing.assert_allclose(np.load(folder / "h5.npy"), expected, atol=1e-4)
+
+
+def test_every_exported_form_has_its_code():
+    for form in FORMATS:
+        assert block(f"use-{'keras' if form == 'h5' else form}")
+        assert form in shlex.split(block("export-commands").splitlines()[0])
 
 
 def test_make_demo_runs_the_same_commands():

@@ -9,7 +9,8 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from release_twin import HEAD, JOINTS, Network, heat_maps, masks, stick_man, transforms, uniform_transform
+from release_geometry import HEAD, JOINTS, heat_maps, masks, stick_man, transforms, uniform_transform
+from release_networks import Network
 
 from pose_gan import geometry, release
 from pose_gan.config import ModelConfig

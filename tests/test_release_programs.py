@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from programs import load_program
 from test_release import released_model
 
 import train
@@ -21,7 +20,6 @@ from pose_gan.pairs import read_pairs
 from pose_gan.saving import load_model, read_info
 from tests.test_geometry import people
 
-ROOT = Path(__file__).resolve().parents[1]
 SIZE = (96, 64)
 
 
@@ -42,13 +40,7 @@ def flags(data, *more) -> list[str]:
 
 @pytest.fixture(scope="module")
 def program():
-    """test.py, whose name is also that of a package of Python's own tests."""
-    spec = importlib.util.spec_from_file_location("test_program", ROOT / "test.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_program("test.py")
 
 
 def test_test_writes_the_releases_image_to_the_last_grey_level(upright_data, tmp_path, program, capsys):
