@@ -16,7 +16,8 @@ from pose_gan.errors import InputError, run_program
 from pose_gan.evaluation import compiled
 from pose_gan.metadata import ModelInfo
 from pose_gan.options import boolean, program_parser
-from pose_gan.saving import SAVED_MODEL, generator_file, load_generator, read_info
+from pose_gan.safety import SAVED_MODEL
+from pose_gan.saving import generator_file, load_generator, read_info
 
 TOLERANCE = 1e-4  # of images in [-1, 1]
 TRIED = 4  # samples

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
-from pose_gan import hdf5, metadata, release
+from pose_gan import metadata, release, safety
 from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
 from pose_gan.files import atomic_path
@@ -25,25 +22,6 @@ from pose_gan.networks import generator_config
 MODEL_SUFFIXES = (".h5", ".keras")
 GENERATOR_INPUTS = ("source_image", "source_keypoints", "target_keypoints")
 EXPORTED_SUFFIXES = (".tflite", ".onnx")
-SAVED_MODEL = "saved_model.pb"
-_MAX_DESCRIPTION = 32 << 20  # bytes; ours have some tens of thousands
-
-# What our models are made of. Others may run code of the file's author (Lambda), or read other files.
-_STOCK = ("Activation", "Concatenate", "Conv2D", "Dense", "Dropout", "Flatten", "LeakyReLU", "ReLU", "ZeroPadding2D")
-_OURS = (
-    "DeformableSkip",
-    "InstanceNormalization",
-    "PartGeometry",
-    "PoseMaps",
-    "SpatialTransformer",
-    "UniformTransform",
-)
-_OTHERS = ("Functional", "Model", "InputLayer", "DTypePolicy", "Constant", "GlorotUniform", "Ones", "Zeros")
-_PARTS = {*_STOCK, *_OURS, "UniformTransform", "UpConv2D", *_OTHERS, "__keras_tensor__", "__numpy__"}
-_MODULES = (None, "keras", "keras.layers", "keras.initializers", "pose_gan.layers", "pose_gan.upsampling")
-_MODULES += ("keras.src.models.functional", "keras.models", "builtins")
-_OPERATORS_WITH_EFFECTS = {"ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "PyFuncStateless", "EagerPyFunc"}
-_OPERATORS_WITH_EFFECTS |= {"PrintV2", "Print", "LoadAndRemapMatrix", "Save", "SaveSlices", "Restore", "RestoreSlice"}
 
 
 def save_model(model: keras.Model, path: str | os.PathLike[str], info: ModelInfo | None = None) -> None:
@@ -110,12 +88,12 @@ def load_model(path: str | os.PathLike[str], **known: Any) -> keras.Model:
         raise InputError(f"{path}: no such model file")
     if path.suffix == ".h5" and release.is_release(path):
         return release.load(path, **known)
-    _check_parts(path, _description(path))
+    safety.check_parts(path)
     metadata.read(path)  # of a truncated archive these may be all that is damaged
     try:
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _damaged(path, "a model", error) from None
+        raise safety.damaged(path, "a model", error) from None
 
 
 def load_generator(path: str | os.PathLike[str], **known: Any) -> keras.Model:
@@ -147,7 +125,7 @@ def load_generator(path: str | os.PathLike[str], **known: Any) -> keras.Model:
 def generator_file(path: str | os.PathLike[str]) -> Path:
     """`path` itself, or if it is a training run's folder, the generator of its newest checkpoint."""
     path = Path(path)
-    if path.is_dir() and not (path / SAVED_MODEL).is_file():
+    if path.is_dir() and not (path / safety.SAVED_MODEL).is_file():
         from pose_gan.checkpoint import latest_generator
 
         return latest_generator(path)
@@ -200,7 +178,7 @@ class ExportedGenerator(keras.layers.Layer):
 def _open_saved_model(path: Path) -> keras.Model:
     """A SavedModel as a Keras model. The metadata give the shapes."""
     config = read_info(path).model
-    _check_operators(path)
+    safety.check_operators(path)
     image = (*config.image_size, 3)
     shapes = {name: (config.skeleton.num_joints, 2) if "keypoints" in name else image for name in GENERATOR_INPUTS}
     shapes |= {"background": image} if config.use_bg else {}
@@ -208,63 +186,4 @@ def _open_saved_model(path: Path) -> keras.Model:
     try:
         return keras.Model(list(inputs.values()), ExportedGenerator(path, config)(inputs), name="generator")
     except Exception as error:  # TensorFlow raises many kinds for a damaged folder
-        raise _damaged(path, "a SavedModel", error) from None
-
-
-def _damaged(path: Path, kind: str, error: Exception) -> InputError:
-    return InputError(f"{path}: damaged, or not {kind} of this project: {' '.join(str(error).split())[:300]}")
-
-
-# --------------------------------------------------------------------------------------- safety
-
-
-def _description(path: Path) -> Any:
-    """The description of the architecture that a model file holds, as JSON values."""
-    try:
-        if path.suffix == ".h5":
-            with hdf5.opened(path) as file:
-                if "model_config" not in file.attrs:
-                    raise InputError(f"{path}: damaged, or not a model of this project: it has no model_config")
-                return json.loads(hdf5.text(file.attrs["model_config"]))
-        with zipfile.ZipFile(path) as archive, archive.open("config.json") as member:
-            return json.loads(member.read(_MAX_DESCRIPTION))
-    except InputError:
-        raise
-    except (OSError, KeyError, ValueError, RecursionError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise _damaged(path, "a model", error) from None
-
-
-def _check_parts(path: Path, description: Any) -> None:
-    """Refuses a model with a part that ours do not have, before any of it is made."""
-    waiting = [description]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, list):
-            waiting += value
-        elif isinstance(value, dict):
-            waiting += [item for key, item in value.items() if key != "compile_config"]  # which is not read
-            name = value.get("class_name")
-            if name is not None and not (_is_part(name) and value.get("module") in _MODULES):
-                raise InputError(
-                    f"{path}: holds a part {str(name)[:60]!r}, which no model of this project has; it was not loaded"
-                )
-
-
-def _check_operators(path: Path) -> None:
-    """Refuses a SavedModel whose graph would read or write files, or call Python, when it is run."""
-    saved = saved_model_pb2.SavedModel()
-    try:
-        saved.ParseFromString((path / SAVED_MODEL).read_bytes())
-    except Exception as error:  # protobuf's DecodeError
-        raise _damaged(path, "a SavedModel", error) from None
-    for graph in (meta.graph_def for meta in saved.meta_graphs):
-        nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-        found = sorted({node.op for node in nodes if node.op in _OPERATORS_WITH_EFFECTS})
-        if found:
-            raise InputError(
-                f"{path}: its graph holds {', '.join(found)}, which no model of this project has; it was not loaded"
-            )
-
-
-def _is_part(name: Any) -> bool:
-    return isinstance(name, str) and name.removeprefix("pose_gan>") in _PARTS
+        raise safety.damaged(path, "a SavedModel", error) from None
