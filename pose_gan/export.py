@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from pose_gan import formats, runtime
@@ -79,25 +78,21 @@ def main(argv: list[str] | None = None) -> int | None:
     info = read_info(source)
     for name in targets:
         formats.check(name, info)
-    generator = load_generator(source)
+    generator, values = load_generator(source), samples(info)
+    expected = np.asarray(compiled(generator)(values)) if args.check else None
     rows = []
     for name, path in targets.items():
         print(f"writing {path}", flush=True)
         formats.write(generator, path, name, info)
-        rows.append(
-            (name, str(path), f"{_size(path) / 1e6:.1f} MB", *(_check(generator, info, name, path, args.check)))
-        )
+        checked = ("not compared", "-") if expected is None else _check(name, path, values, expected)
+        rows.append((name, str(path), f"{_size(path) / 1e6:.1f} MB", *checked))
     print(_table(("format", "file", "size", "largest difference", "an image"), rows))
     return None
 
 
-def _check(generator: keras.Model, info: ModelInfo, name: str, path: Path, wanted: bool) -> tuple[str, str]:
+def _check(name: str, path: Path, values: formats.Values, expected: np.ndarray) -> tuple[str, str]:
     """The largest difference of an image, and how long one takes. Raises InputError: they differ too much."""
-    if not wanted:
-        return "not compared", "-"
-    values = samples(info)
     run = formats.FORMATS[name].open(path)
-    expected = np.asarray(compiled(generator)(values))
     difference = float(np.abs(run(values) - expected).max())
     if not difference <= TOLERANCE:  # NaN too
         raise InputError(
