@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import tensorflow as tf
 
 FAR_AWAY = 1000.0
@@ -11,19 +9,6 @@ FAR_AWAY = 1000.0
 
 _SINGULAR = 1e-9  # relative to a squared norm: collinear points give rounding errors near 1e-16
 _ITERATIONS = 6  # of Laguerre's method, which triples the digits each time
-
-
-class _Moments(NamedTuple):
-    """Of matching points, target t and source s, both about their means.
-
-    mean_target, mean_source: (..., 2). tt = Σ t tᵀ, st = Σ s tᵀ: (..., 2, 2). ss = Σ |s|²: (...).
-    """
-
-    mean_target: tf.Tensor
-    mean_source: tf.Tensor
-    tt: tf.Tensor
-    st: tf.Tensor
-    ss: tf.Tensor
 
 
 def least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -63,14 +48,18 @@ def total_least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor
         points on a line, source points all in one place) is a translation by FAR_AWAY.
     Source: the authors' release (scikit-image 0.13).
     """
-    moments = _moments(target, source, weights)
-    spread = _trace(moments.tt)
-    d = tf.math.divide_no_nan(_determinant(moments.tt), tf.square(spread))
-    q = tf.math.divide_no_nan(tf.reduce_sum(tf.square(moments.st), axis=[-2, -1]), spread * moments.ss)
-    p = _trace(tf.matmul(tf.matmul(moments.st, _adjugate(moments.tt)), moments.st, transpose_b=True))
-    p = tf.math.divide_no_nan(p, tf.square(spread) * moments.ss)
-    matrix, solvable = _solve(moments, _smallest_root(d + 1 - q, d - p) * spread)
-    return _as_transform(moments.mean_target, moments.mean_source, matrix, solvable & (moments.ss > 0))
+    mean_target, mean_source, t, s = _centred(target, source, weights)
+    tt, st = tf.matmul(t, t, transpose_a=True), tf.matmul(s, t, transpose_a=True)
+    spread, ss = _trace(tt), tf.reduce_sum(s * s, axis=[-2, -1])
+    determined = (_determinant(tt) > _SINGULAR * spread * spread) & (ss > 0)
+    d = tf.math.divide_no_nan(_determinant(tt), spread * spread)
+    q = tf.math.divide_no_nan(tf.reduce_sum(st * st, axis=[-2, -1]), spread * ss)
+    p = _trace(tf.matmul(tf.matmul(st, _adjugate(tt)), st, transpose_b=True))
+    p = tf.math.divide_no_nan(p, spread * spread * ss)
+    ridge = _smallest_root(d + 1 - q, d - p) * spread
+    tt -= ridge[..., None, None] * tf.eye(2, dtype=tt.dtype)
+    matrix = tf.matmul(st, _adjugate(tt)) / tf.where(determined, _determinant(tt), 1.0)[..., None, None]
+    return _as_transform(mean_target, mean_source, matrix, determined)
 
 
 def _smallest_root(a: tf.Tensor, e: tf.Tensor) -> tf.Tensor:
@@ -84,6 +73,7 @@ def _smallest_root(a: tf.Tensor, e: tf.Tensor) -> tf.Tensor:
 
 
 def _centred(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Means of target and source points, (..., 2), and the points about them, (..., N, 2), 0 where the weight is."""
     weights = tf.where(tf.reduce_sum(weights, axis=-1, keepdims=True) >= 3, weights, 0.0)[..., None]
     total = tf.reduce_sum(weights, axis=-2, keepdims=True)
     mean_target = tf.math.divide_no_nan(tf.reduce_sum(_masked(target, weights), axis=-2, keepdims=True), total)
@@ -92,24 +82,9 @@ def _centred(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tuple[
     return mean_target[..., 0, :], mean_source[..., 0, :], t, s
 
 
-def _moments(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> _Moments:
-    mean_target, mean_source, t, s = _centred(target, source, weights)
-    tt, st = tf.matmul(t, t, transpose_a=True), tf.matmul(s, t, transpose_a=True)
-    ss = tf.reduce_sum(tf.square(s), axis=[-2, -1])
-    return _Moments(mean_target, mean_source, tt, st, ss)
-
-
 def _masked(points: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """`points · weights`, with 0 also where a point of weight 0 is NaN."""
     return tf.where(weights > 0, points, 0.0)
-
-
-def _solve(moments: _Moments, ridge: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """st (tt − ridge·1)⁻¹, and whether tt can be inverted: (..., 2, 2) and bool (...)."""
-    solvable = _determinant(moments.tt) > _SINGULAR * tf.square(_trace(moments.tt))
-    tt = moments.tt - ridge[..., None, None] * tf.eye(2, dtype=ridge.dtype)
-    determinant = tf.where(solvable, _determinant(tt), 1.0)
-    return tf.matmul(moments.st, _adjugate(tt)) / determinant[..., None, None], solvable
 
 
 def _as_transform(mean_target: tf.Tensor, mean_source: tf.Tensor, matrix: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
