@@ -427,6 +427,23 @@ def test_dtypes_batching_and_graph(name):
     assert graph(source[:0], target[:0]).shape[0] == 0
 
 
+@pytest.mark.parametrize("image_size", [(128, 64), (256, 256)])
+def test_float32_decides_as_float64_does(image_size):
+    """For exporters. Outlines run through pixel centres in poses of whole pixels, where rounding must not decide."""
+    source, target = people(60, image_size, 21, 0), people(60, image_size, 22, 0)
+    masks, drawings = geometry.part_masks(target, image_size), geometry.stickman(target, image_size)
+    assert np.count_nonzero(masks != geometry.part_masks(target, image_size, dtype=tf.float32)) <= 2
+    assert np.count_nonzero(drawings != geometry.stickman(target, image_size, dtype=tf.float32)) <= 2
+    maps = geometry.heatmaps(target, image_size)
+    np.testing.assert_array_equal(maps, geometry.heatmaps(target, image_size, dtype=tf.float32))
+    exact = np.asarray(geometry.part_transforms(source, target), np.float64)
+    rough = np.asarray(geometry.part_transforms(source, target, dtype=tf.float32), np.float64)
+    for pair, part in np.ndindex(60, 10):
+        y, x = np.nonzero(masks[pair, part])
+        places = np.stack([x, y], axis=-1)
+        assert np.abs(apply(exact[pair, part], places) - apply(rough[pair, part], places)).max(initial=0) < 0.02
+
+
 def test_geometry_in_a_data_pipeline():
     keypoints = people(4, (64, 48), 19)
     masks = tf.data.Dataset.from_tensor_slices(keypoints).batch(2).map(lambda k: geometry.part_masks(k, (64, 48)))
