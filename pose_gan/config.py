@@ -197,7 +197,9 @@ class TrainConfig:
         use_validation: whether losses on test pairs are measured at every checkpoint.
         log_interval: iterations between log lines.
         start_epoch: number of the first epoch, for runs that start from given checkpoints.
-        generator_checkpoint, discriminator_checkpoint: weights to start from; None: seeded random.
+        generator_checkpoint, discriminator_checkpoint: weights to start from: a model file, ours or the authors', for
+            the generator also a run folder. The model's settings are the generator's, where no flags say otherwise;
+            None: seeded random.
         seed: of weights, order of pairs and dropout.
     """
 
