@@ -122,7 +122,8 @@ def file_name(module: str) -> str:
 
 
 LINKS = {f"{module}.{name}": f"{file_name(module)}#{name.lower()}" for module in STABLE for name in STABLE[module]}
-SHORT = {name.rpartition(".")[-1]: link for name, link in LINKS.items()} | {name: file_name(name) for name in STABLE}
+SHORT = {name.rpartition(".")[-1]: link for name, link in LINKS.items()}
+SHORT |= {name: file_name(name) for name in STABLE if "." in name}
 
 
 def linked(text: str) -> str:
@@ -141,7 +142,7 @@ def markdown(head: str, text: str) -> str:
     if head in ITEMISED and items(text)[1]:
         listed = ITEM.sub(lambda match: f"- `{match[1].replace(', ', '`, `')}`: ", items(text)[0])
         return f"**{head}:**\n\n{linked(listed)}"
-    flowing = linked(re.sub(r"(?<!\n)\n(?!\n)\s*", " ", text))
+    flowing = linked(re.sub(r"(?<!\n)\n(?![\n|])\s*", " ", text))  # rows of tables keep their lines
     return f"**{head}:** {flowing}" if head else flowing
 
 

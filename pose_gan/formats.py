@@ -60,7 +60,7 @@ def write(generator: keras.Model, path: str | os.PathLike[str], name: str, info:
         path: the file, or for `savedmodel` the folder; replaced if it is there.
         name: of the format.
         info: its metadata.
-    Raises: InputError: as `check`.
+    Raises: InputError: the format cannot hold this generator, or needs a package that is not installed.
     """
     check(name, info)
     with atomic_path(path) as temporary:
