@@ -12,6 +12,9 @@ import h5py
 
 from pose_gan.errors import InputError
 
+DAMAGE = (OSError, KeyError, RuntimeError, SystemError, UnicodeDecodeError)
+"""What h5py raises for files that are damaged."""
+
 
 @contextlib.contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
@@ -27,7 +30,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
             if elsewhere:
                 raise InputError(f"{path}: hostile: {elsewhere} leads to another file")
             yield file
-    except (OSError, KeyError, RuntimeError, UnicodeDecodeError) as error:
+    except DAMAGE as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{path}: damaged, or not an HDF5 file: {reason}") from None
 

@@ -67,7 +67,7 @@ def is_release(path: str | os.PathLike[str]) -> bool:
         with h5py.File(path) as file:
             version = hdf5.text(_weights_group(file).attrs.get("keras_version", b"1"))
             return _has_layers(_weights_group(file)) and not version.startswith("3")
-    except (OSError, KeyError):
+    except hdf5.DAMAGE:
         return False
 
 

@@ -92,7 +92,7 @@ def load_model(path: str | os.PathLike[str], **known: Any) -> keras.Model:
     metadata.read(path)  # of a truncated archive these may be all that is damaged
     try:
         return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except Exception as error:  # Keras, h5py and zipfile raise many kinds for a damaged file
         raise safety.damaged(path, "a model", error) from None
 
 

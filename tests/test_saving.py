@@ -11,12 +11,13 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from test_release import released_model
 
 import pose_gan
 from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
 from pose_gan.networks import build_discriminator, build_generator
-from pose_gan.saving import save_model
+from pose_gan.saving import read_info, save_model
 from tests.test_networks import config, inputs
 
 
@@ -73,6 +74,33 @@ def test_damaged_files_are_refused(tmp_path, suffix):
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(InputError, match=r"damaged"):
         pose_gan.load_generator(path)
+
+
+@pytest.mark.parametrize("name", ["ours.keras", "ours.h5", "release.h5"])
+def test_whatever_is_damaged_there_is_one_clear_error(tmp_path, name):
+    """Files cut anywhere, or with wrong bytes at the beginning or anywhere, load, or an InputError says why."""
+    if name == "release.h5":
+        released_model(tmp_path / name, warp_skip="none")
+    else:
+        save_model(build_generator(config(warp_skip="none")), tmp_path / name)
+    whole, random = (tmp_path / name).read_bytes(), np.random.default_rng(0)
+    refused = []
+    for turn in range(16):
+        content = bytearray(whole)
+        if turn % 2:
+            content = content[: random.integers(len(whole))]
+        else:
+            for place in random.integers(0, len(whole) if turn % 4 else 4000, 20):
+                content[place] = random.integers(256)
+        path = tmp_path / f"damaged{turn}{name[-3:] if name.endswith('.h5') else '.keras'}"
+        path.write_bytes(content)
+        for read in (pose_gan.load_generator, read_info):
+            try:
+                read(path)
+            except InputError as error:
+                refused.append(str(path) in str(error))
+    assert all(refused)
+    assert len(refused) > 12
 
 
 def test_failed_save_keeps_the_old_file(tmp_path):
