@@ -109,26 +109,29 @@ def part_masks(
         mean side, ours too.
     """
     pose = _pose(keypoints, skeleton, dtype)
-    height, width = image_size
+    # Every mask is one run of pixels a row. The release's rounding on outlines is that of runs in columns, which is
+    # slower; and off the outlines it is all one.
+    by_columns = _is_release(compat)
+    lines, length = image_size[::-1] if by_columns else image_size
     limbs = [part for part in skeleton.parts if part.kind == "limb"]
     limb_runs: list[tf.Tensor] = []
     if limbs:
         corners, present = _limb_corners(pose, limbs, skeleton, [part.mask_far for part in limbs])
-        # x and y exchanged: which of the pixels on an outline belong to a limb is decided as in the release
-        runs = polygons.convex_runs(corners[..., ::-1], (width, height), present, _where(compat))
-        limb_runs = tf.unstack(runs, axis=1)
+        corners = corners[..., ::-1] if by_columns else corners
+        limb_runs = tf.unstack(polygons.convex_runs(corners, (lines, length), present, _where(compat)), axis=1)
     runs = []
     for part in skeleton.parts:
         if part.kind == "whole":
-            runs.append(tf.tile([[[0, height]]], [tf.shape(pose.xy)[0], width, 1]))
+            runs.append(tf.tile([[[0, length]]], [tf.shape(pose.xy)[0], lines, 1]))
         elif part.kind == "square":
-            runs.append(_square_runs(pose, part, skeleton, image_size))
+            runs.append(_square_runs(pose, part, skeleton, (lines, length), by_columns))
         else:
             runs.append(limb_runs.pop(0))
-    # every mask is one run of pixels a column: look up the columns that are full up to its end and its start
-    start, end = tf.unstack(tf.stack(runs, axis=1), axis=-1)  # (B, P, W)
-    full_up_to = tf.constant(np.tri(height + 1, height, -1), tf.float32)
-    return tf.transpose(tf.gather(full_up_to, end) - tf.gather(full_up_to, start), [0, 1, 3, 2])
+    # look up the lines that are full up to the run's end and its start
+    start, end = tf.unstack(tf.stack(runs, axis=1), axis=-1)  # (B, P, lines)
+    full_up_to = tf.constant(np.tri(length + 1, length, -1), tf.float32)
+    masks = tf.gather(full_up_to, end) - tf.gather(full_up_to, start)
+    return tf.transpose(masks, [0, 1, 3, 2]) if by_columns else masks
 
 
 def part_transforms(
@@ -284,20 +287,24 @@ def _found_in_both(source: _Pose, target: _Pose, rows: list[int]) -> tf.Tensor:
     return tf.cast(tf.gather(source.found & target.found, rows, axis=1), source.xy.dtype)
 
 
-def _square_runs(pose: _Pose, part: Part, skeleton: Skeleton, image_size: tuple[int, int]) -> tf.Tensor:
-    """The half-open square [c − r, c + r) around the found joints of `part`: runs in the columns, (B, W, 2)."""
-    height, width = image_size
+def _square_runs(pose: _Pose, part: Part, skeleton: Skeleton, size: tuple[int, int], by_columns: bool) -> tf.Tensor:
+    """The half-open square [c − r, c + r) around the found joints of `part`: runs in the lines, (B, lines, 2).
+
+    size: number and length of the lines, which are rows or columns.
+    """
+    lines, length = size
     rows = skeleton.indices(part.joints)
     weights = tf.cast(tf.gather(pose.found, rows, axis=1), pose.xy.dtype)
     count = tf.reduce_sum(weights, axis=1)
     total = tf.reduce_sum(tf.gather(pose.xy, rows, axis=1) * weights[..., None], axis=1)
     present = (count > 0) & pose.sized
     centre = tf.cast(tf.math.divide_no_nan(total, count[:, None]), tf.int32)
+    along, across = (centre[:, 1:], centre[:, :1]) if by_columns else (centre[:, :1], centre[:, 1:])
     radius = tf.cast(tf.where(present, part.size * pose.scale, 0.0), tf.int32)[:, None]  # 0: empty
-    low, high = tf.clip_by_value(centre - radius, 0, height), tf.clip_by_value(centre + radius, 0, height)
-    run = tf.stack([low[:, 1], high[:, 1]], axis=-1)[:, None]  # (B, 1, 2)
-    column = tf.range(width)
-    inside = (column >= centre[:, :1] - radius) & (column < centre[:, :1] + radius)  # (B, W)
+    ends = tf.concat([along - radius, along + radius], axis=-1)
+    run = tf.clip_by_value(ends, 0, length)[:, None]  # (B, 1, 2)
+    line = tf.range(lines)
+    inside = (line >= across - radius) & (line < across + radius)  # (B, lines)
     return tf.where(inside[..., None], run, 0)
 
 
