@@ -7,6 +7,7 @@ arrays' shapes: they are compared with the layout of every variant of the releas
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
@@ -203,7 +204,15 @@ def _recognise(
             return kind, config
         if nearest is None or agreeing > nearest[0]:
             nearest = agreeing, config, layout
-    raise InputError(_difference(kind, layers, nearest, known, path))
+    if known:  # something fits without them, or this raises
+        _, config = _recognise(layers, told, {}, path)
+        differing = {name: value for name, value in known.items() if _shows(kind, config, name, value)}
+        own = {name: getattr(config, name) for name in differing}
+        raise InputError(
+            f"{path}: its weights are of a {kind} with {shown(own)}, got {shown(differing)}; leave the flag or data "
+            "set out that says so, or give another file"
+        )
+    raise InputError(_difference(kind, layers, nearest, path))
 
 
 def _variants(width: float, known: dict[str, Any], kind: str) -> Iterator[ModelConfig]:
@@ -226,23 +235,31 @@ def _variants(width: float, known: dict[str, Any], kind: str) -> Iterator[ModelC
             continue  # settings that do not go together
 
 
+def _shows(kind: str, config: ModelConfig, name: str, value: Any) -> bool:
+    """Whether the weights would be others with this value of a setting."""
+    if getattr(config, name) == value:
+        return False
+    try:
+        return _layout(kind, dataclasses.replace(config, **{name: value})) != _layout(kind, config)
+    except InputError:
+        return True
+
+
 def _difference(
     kind: str,
     layers: list[Layer],
     nearest: tuple[int, ModelConfig, list[Entry]] | None,
-    known: dict[str, Any],
     path: str | os.PathLike[str],
 ) -> str:
     """Why no variant fits, by the one that fits longest."""
-    asked = f" with {shown(known)}" if known else ""
     if nearest is None:
-        return f"{path}: the release has no {kind}{asked}"
+        return f"{path}: the release has no {kind} of this width"
     row, config, layout = nearest
     like = " ".join(f"--{name} {_shown(getattr(config, name))}" for name in ("warp_skip", "image_size", "disc_type"))
     got = f"{layers[row].name} with arrays {layers[row].shapes}" if row < len(layers) else "no more layers"
     wanted = f"arrays {layout[row].shapes}" if row < len(layout) else "no more layers"
     return (
-        f"{path}: not a {kind} of the release{asked}. It has {len(layers)} layers with weights; nearest is {like} with "
+        f"{path}: not a {kind} of the release. It has {len(layers)} layers with weights; nearest is {like} with "
         f"{len(layout)}, where layer {row + 1} differs: the file has {got}, expected {wanted}"
     )
 
