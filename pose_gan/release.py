@@ -37,6 +37,8 @@ WHAT = "a checkpoint of the release's networks (generator or discriminator, writ
 TELLING = ("image_size", "warp_skip", "warp_agg", "pose_rep_type", "use_input_pose", "use_bg", "disc_type")
 """Settings of `ModelConfig` that tell the release's networks apart."""
 
+_OF_OTHERS = {"generator": "disc_type", "discriminator": "warp_skip"}  # what a network knows nothing of
+
 Shape = tuple[int, ...]
 
 
@@ -193,6 +195,10 @@ def _recognise(
     if len(first) != 4 or first[:2] not in ((3, 3), (4, 4)):
         raise InputError(f"{path}: not {WHAT}: its first array has the shape {first}")
     kind, width = ("generator" if first[0] == 3 else "discriminator"), first[3] / 64
+    # at another size of as many levels a network works as well
+    decided = [name for name in told if name not in (_OF_OTHERS[kind], "image_size")]
+    if otherwise := [name for name in decided if known.get(name, told[name]) != told[name]]:
+        raise InputError(_conflict(path, kind, told, known, otherwise))
     nearest: tuple[int, ModelConfig, list[Entry]] | None = None
     for config in _variants(width, told | known, kind):
         layout = _layout(kind, config)
@@ -206,12 +212,8 @@ def _recognise(
             nearest = agreeing, config, layout
     if known:  # something fits without them, or this raises
         _, config = _recognise(layers, told, {}, path)
-        differing = {name: value for name, value in known.items() if _shows(kind, config, name, value)}
-        own = {name: getattr(config, name) for name in differing}
-        raise InputError(
-            f"{path}: its weights are of a {kind} with {shown(own)}, got {shown(differing)}; leave the flag or data "
-            "set out that says so, or give another file"
-        )
+        differing = [name for name, value in known.items() if _shows(kind, config, name, value)]
+        raise InputError(_conflict(path, kind, vars(config), known, differing))
     raise InputError(_difference(kind, layers, nearest, path))
 
 
@@ -225,14 +227,21 @@ def _variants(width: float, known: dict[str, Any], kind: str) -> Iterator[ModelC
         "use_bg": (False, True),
         "disc_type": ("call", "sim", "warp"),
     }
-    of_others = "disc_type" if kind == "generator" else "warp_skip"
-    fixed = {name: value for name, value in known.items() if name != of_others}
-    free = {name: values for name, values in choices.items() if name not in fixed and name != of_others}
+    fixed = {name: value for name, value in known.items() if name != _OF_OTHERS[kind]}
+    free = {name: values for name, values in choices.items() if name not in fixed and name != _OF_OTHERS[kind]}
     for values in itertools.product(*free.values()):
         try:
             yield ModelConfig(compat="release", **{"width": width, **fixed, **dict(zip(free, values, strict=True))})
         except InputError:
             continue  # settings that do not go together
+
+
+def _conflict(
+    path: str | os.PathLike[str], kind: str, own: dict[str, Any], asked: dict[str, Any], names: list[str]
+) -> str:
+    """Why a file does not do: what it is of, and what was asked for."""
+    of, got = (shown({name: values[name] for name in names}) for values in (own, asked))
+    return f"{path}: is of a {kind} with {of}, got {got}; leave out the flag that says so, or take another file"
 
 
 def _shows(kind: str, config: ModelConfig, name: str, value: Any) -> bool:

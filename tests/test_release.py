@@ -270,11 +270,14 @@ def test_files_of_later_keras_2_with_split_lists(tmp_path):
 
 def test_a_mismatch_is_explained(tmp_path):
     released_model(tmp_path / "g.h5")
-    told = r"g\.h5: its weights are of a generator with warp_skip mask, got warp_skip none; leave the flag"
+    told = r"g\.h5: is of a generator with warp_skip mask, got warp_skip none; leave out the flag"
     with pytest.raises(InputError, match=told):
         release.load(tmp_path / "g.h5", warp_skip="none", image_size=(64, 64))
-    with pytest.raises(InputError, match=r"with image_size 128x64, got image_size 256x256; leave the flag or data set"):
+    with pytest.raises(InputError, match=r"with image_size 128x64, got image_size 256x256; leave out the flag"):
         release.load(tmp_path / "g.h5", image_size=(256, 256))
+    released_model(tmp_path / "full.h5", whole=True, warp_skip="full")  # says so itself, the weights do not
+    with pytest.raises(InputError, match=r"full\.h5: is of a generator with warp_skip full, got warp_skip mask; leave"):
+        release.load(tmp_path / "full.h5", warp_skip="mask")
     with edited(tmp_path / "g.h5") as file:
         name = next(name for name in file.attrs["layer_names"] if b"transpose" in name).decode()
         del file[name][f"{name}/kernel:0"]

@@ -58,9 +58,7 @@ def test_test_writes_the_releases_image_to_the_last_grey_level(upright_data, tmp
         differing = got != expected
         assert differing.mean() < 1e-3  # where a value lies at the border of two levels
         assert np.abs(got.astype(int) - expected).max() <= 1
-    with pytest.raises(
-        InputError, match=r"g\.h5: its weights are of a generator with warp_skip mask, got warp_skip stn; leave"
-    ):
+    with pytest.raises(InputError, match=r"g\.h5: is of a generator with warp_skip mask, got warp_skip stn; leave"):
         program.main([*made, "--warp_skip", "stn"])
     with pytest.raises(InputError, match=r"--compat: .*g\.h5 was built with release, got paper; leave the flag out"):
         program.main([*made, "--compat", "paper"])
@@ -95,7 +93,7 @@ def test_training_explains_what_does_not_fit(upright_data, tmp_path):
     released_model(tmp_path / "g.h5", size=SIZE)
     run = ["--output_dir", tmp_path / "run"]
     given = flags(upright_data, "--generator_checkpoint", tmp_path / "g.h5", *run)
-    with pytest.raises(InputError, match=r"its weights are of a generator with warp_skip mask, got warp_skip none"):
+    with pytest.raises(InputError, match=r"is of a generator with warp_skip mask, got warp_skip none"):
         train.main([*given, "--warp_skip", "none"])
     with pytest.raises(
         InputError, match=r"do not fit the generator.*its settings are .*norm release.*check --warp_skip"
