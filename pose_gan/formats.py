@@ -88,9 +88,6 @@ def check(name: str, info: ModelInfo) -> None:
 def _write_saved_model(generator: keras.Model, path: Path, info: ModelInfo) -> None:
     """Signatures `serving_default` (float32 images in [-1, 1]) and `serve_uint8` (0 to 255, in and out)."""
 
-    def serve(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": generator(list(tensors), training=False)}
-
     def serve_uint8(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         scaled = [tf.cast(t, tf.float32) / 127.5 - 1.0 if t.dtype == tf.uint8 else t for t in tensors]
         levels = (generator(scaled, training=False) + 1.0) * 127.5
@@ -98,7 +95,7 @@ def _write_saved_model(generator: keras.Model, path: Path, info: ModelInfo) -> N
         return {"image": tf.cast(tf.clip_by_value(levels, 0.0, 255.0), tf.uint8)}
 
     archive = keras.export.ExportArchive()  # not `track`: it would write all weights twice
-    archive.add_endpoint("serving_default", serve, _specs(generator))
+    archive.add_endpoint("serving_default", _served(generator), _specs(generator))
     archive.add_endpoint("serve_uint8", serve_uint8, _specs(generator, tf.uint8))
     archive.write_out(str(path), verbose=False)
     metadata.attach(path, info.written_now())
@@ -122,12 +119,8 @@ def _open_saved_model(path: Path) -> Run:
 def _write_tflite(generator: keras.Model, path: Path, info: ModelInfo) -> None:
     """Operators that every LiteRT runtime has; they know no float64, so positions are computed in float32."""
     twin = _exportable(generator, precision="float32")
-
-    def serve(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": twin(list(tensors), training=False)}
-
     archive = keras.export.ExportArchive()
-    archive.add_endpoint("serving_default", serve, _specs(twin))
+    archive.add_endpoint("serving_default", _served(twin), _specs(twin))
     with tempfile.TemporaryDirectory() as folder:  # by way of it: from a function, Keras' weights would get lost
         archive.write_out(folder, verbose=False)
         path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
@@ -150,11 +143,7 @@ def _write_onnx(generator: keras.Model, path: Path, info: ModelInfo) -> None:
     import tf2onnx
 
     twin = _exportable(generator)
-
-    def serve(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": twin(list(tensors), training=False)}
-
-    tf2onnx.convert.from_function(tf.function(serve), _specs(twin), opset=OPSET, output_path=str(path))
+    tf2onnx.convert.from_function(tf.function(_served(twin)), _specs(twin), opset=OPSET, output_path=str(path))
     metadata.attach(path, info.written_now())
 
 
@@ -173,6 +162,11 @@ def _open_onnx(path: Path) -> Run:
 
 
 # ---------------------------------------------------------------------------------------- shared
+
+
+def _served(model: keras.Model) -> Callable[..., dict[str, tf.Tensor]]:
+    """A generator as a function of its inputs that names its output."""
+    return lambda *tensors: {"image": model(list(tensors), training=False)}
 
 
 def _specs(model: keras.Model, image_dtype: tf.DType = tf.float32) -> list[tf.TensorSpec]:

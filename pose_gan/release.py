@@ -308,8 +308,10 @@ def _layers(file: h5py.File, path: str | os.PathLike[str]) -> list[Layer]:
     if not _has_layers(root):
         raise InputError(f"{path}: not {WHAT}: it lists no layers")
     for name in _names(root, "layer_names"):
-        group = root[name]
-        arrays = [group[weight] for weight in _names(group, "weight_names")]
+        group: Any = root[name]
+        if not isinstance(group, h5py.Group):
+            raise InputError(f"{path}: damaged: layer {name} is no group of arrays")
+        arrays: list[Any] = [group[weight] for weight in _names(group, "weight_names")]
         for array in arrays:
             if not isinstance(array, h5py.Dataset) or array.dtype.kind != "f":
                 raise InputError(f"{path}: damaged: layer {name} holds something else than arrays of numbers")
@@ -320,7 +322,8 @@ def _layers(file: h5py.File, path: str | os.PathLike[str]) -> list[Layer]:
 
 def _weights_group(file: h5py.File) -> Any:
     """Whole models keep their weights under `model_weights`."""
-    return file.get("model_weights", file)
+    inner = file.get("model_weights")
+    return inner if isinstance(inner, h5py.Group) else file
 
 
 def _has_layers(group: Any) -> bool:
@@ -332,7 +335,7 @@ def _names(group: Any, key: str) -> list[str]:
     parts = [group.attrs[key]] if key in group.attrs else []
     while (split := f"{key}{len(parts)}") in group.attrs:
         parts.append(group.attrs[split])
-    return [hdf5.text(name) for part in parts for name in part]
+    return [hdf5.text(name) for part in parts for name in np.atleast_1d(part)]
 
 
 def _assign(model: keras.Model, layers: list[Layer], layout: list[Entry], path: str | os.PathLike[str]) -> None:

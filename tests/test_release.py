@@ -323,6 +323,14 @@ def test_damaged_and_hostile_files_are_refused(tmp_path):
         del group[name]
         group[name] = h5py.ExternalLink(str(tmp_path / "other.h5"), "x")
 
+    def flat(file, group):
+        name = group.name.lstrip("/")
+        del file[name]
+        file[name] = np.zeros(3)
+
+    def numbers(file, group):
+        file.attrs["layer_names"] = 7
+
     def nan(file, group):
         group[group.attrs["weight_names"][0].decode()][0, 0, 0, 0] = np.nan
 
@@ -331,6 +339,8 @@ def test_damaged_and_hostile_files_are_refused(tmp_path):
         (external, "hostile: conv2d_20/conv2d_20/kernel:0 leads to another file"),
         (text, "damaged: layer conv2d_20 holds something else than arrays of numbers"),
         (linked, "hostile: conv2d_20/conv2d_20/kernel:0 leads to another file"),
+        (flat, "damaged: layer conv2d_20 is no group of arrays"),
+        (numbers, "damaged"),
         (nan, "layer conv2d_20: holds numbers that are not finite"),
     ):
         spoiled(spoil)
