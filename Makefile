@@ -17,16 +17,16 @@ $(SET_UP): pyproject.toml constraints.txt
 
 # The README lists these as plain commands; tests/test_readme.py compares. Each goes on where it was.
 demo: $(SET_UP) annotations/demo-pairs-test.csv
-	$(BIN)/python train.py --dataset demo --preset full --vgg_weights random --width 0.25 --learning_rate 4e-4 \
+	$(BIN)/pose-gan train --dataset demo --preset full --vgg_weights random --width 0.25 --learning_rate 4e-4 \
 		--iterations_per_epoch 400 --number_of_epochs 7 --output_dir demo/run --resume auto
-	$(BIN)/python test.py --generator_checkpoint demo/run --generated_images_dir demo/generated --overwrite 1 \
+	$(BIN)/pose-gan test --generator_checkpoint demo/run --generated_images_dir demo/generated --overwrite 1 \
 		--report demo/report.html --grid demo/grid.png
 	@echo "Look at demo/report.html (in a browser) and demo/grid.png."
 
 annotations/demo-pairs-test.csv: | $(SET_UP)
-	$(BIN)/python -m data_prep demo --overwrite
-	$(BIN)/python -m data_prep annotate --dataset demo --pose_estimator demo --overwrite
-	$(BIN)/python -m data_prep pairs --dataset demo
+	$(BIN)/pose-gan data demo --overwrite
+	$(BIN)/pose-gan data annotate --dataset demo --pose_estimator demo --overwrite
+	$(BIN)/pose-gan data pairs --dataset demo
 
 test: $(SET_UP)
 	$(BIN)/python -m pytest -n 2

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pose_gan.errors import InputError, run_program
-from pose_gan.files import write_json
+from pose_gan.files.text import write_json
 
 # Name → what it measures, in the order in which all of them run. Each is a module with `run(options)`.
 BENCHMARKS = {

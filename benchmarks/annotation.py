@@ -9,8 +9,8 @@ import numpy as np
 from benchmarks.harness import Options, Table, time_in_turns
 from pose_gan.errors import InputError
 from pose_gan.estimators.openpose import OpenPoseEstimator
-from pose_gan.files import list_images
-from pose_gan.images import read_image
+from pose_gan.files.folders import list_images
+from pose_gan.files.images import read_image
 
 IMAGES, QUICK_IMAGES = 100, 4
 NOTE = "Needs a network and photographs: --pose_estimator FILE --images_dir DIR (images of one size)."

@@ -22,12 +22,12 @@ from skimage.morphology import dilation, erosion
 from benchmarks.harness import Options, Table, ratio, time_in_turns
 from benchmarks.inputs import SIZE, pose_pairs, size_text
 from benchmarks.memory import Case, peaks
-from pose_gan.drawing import strip
-from pose_gan.keypoints import found, read_annotations, write_annotations
+from pose_gan.evaluation.scoring import Scorer
+from pose_gan.evaluation.strips import JudgedImages, find_strips, strip_name
 from pose_gan.metrics.body_mask import CLOSING, RADIUS
-from pose_gan.scoring import Scorer
-from pose_gan.skeleton import COCO18
-from pose_gan.strips import JudgedImages, find_strips, strip_name
+from pose_gan.poses.drawing import strip
+from pose_gan.poses.keypoints import found, read_annotations, write_annotations
+from pose_gan.poses.skeleton import COCO18
 
 METRICS = ("ssim", "mask_ssim", "l1")
 CASES, QUICK_CASES = (((128, 64), 1000), ((256, 256), 100)), (((128, 64), 6),)  # image size, pairs

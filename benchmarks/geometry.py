@@ -12,9 +12,9 @@ from skimage.transform import AffineTransform
 from benchmarks.harness import Options, Table, ratio, time_in_turns
 from benchmarks.inputs import SIZE, pose_pairs, size_text
 from pose_gan import geometry
-from pose_gan.fitting import FAR_AWAY
-from pose_gan.keypoints import found
-from pose_gan.skeleton import COCO18, Part, Skeleton
+from pose_gan.geometry.fitting import FAR_AWAY
+from pose_gan.poses.keypoints import found
+from pose_gan.poses.skeleton import COCO18, Part, Skeleton
 
 SIZES, BATCHES = ((128, 64), (256, 256)), (1, 4, 32)
 QUICK_SIZES, QUICK_BATCHES = ((64, 64),), (1, 2)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from data_prep.people.dataset import PersonTask, draw_images
 from pose_gan import geometry
-from pose_gan.keypoints import MISSING, found, has_required_joints
+from pose_gan.poses.keypoints import MISSING, found, has_required_joints
 
 SHAPE = (128, 64)  # what the people are drawn in, pixels
 SIZE = tuple[int, int]

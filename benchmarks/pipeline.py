@@ -12,10 +12,12 @@ from PIL import Image
 
 from benchmarks.harness import Options, Table, ratio, time_in_turns
 from benchmarks.inputs import SIZE, pose_pairs, size_text
-from pose_gan.config import DATASETS, DataConfig
-from pose_gan.data import PairData, iterate, open_pairs, training_batches
-from pose_gan.keypoints import read_annotations, write_annotations
-from pose_gan.pairs import make_pairs, write_pairs
+from pose_gan.config import DataConfig
+from pose_gan.data.batches import iterate, training_batches
+from pose_gan.data.pair_data import PairData, open_pairs
+from pose_gan.data.pairs import make_pairs, write_pairs
+from pose_gan.poses.keypoints import read_annotations, write_annotations
+from pose_gan.presets import DATASETS
 
 NAME = "random"
 PERSONS, IMAGES_EACH, QUICK_PERSONS = 100, 4, 4

@@ -14,10 +14,11 @@ from benchmarks.harness import Options, Table, matrix_product, ratio, time_in_tu
 from benchmarks.inputs import SIZE, pose_pairs, random_batch, random_tensor, size_text
 from benchmarks.memory import Case, peaks
 from pose_gan import geometry, losses, networks
-from pose_gan.config import DATASETS, LossConfig, ModelConfig, RunConfig, TrainConfig, preset
-from pose_gan.features import VGGFeatures
-from pose_gan.gan import GAN
+from pose_gan.config import LossConfig, ModelConfig, RunConfig, TrainConfig
 from pose_gan.networks import logits_model
+from pose_gan.presets import DATASETS, preset
+from pose_gan.training.features import VGGFeatures
+from pose_gan.training.gan import GAN
 
 QUICK_SIZE, QUICK_BATCH, QUICK_WIDTH = (64, 64), 2, 0.125
 FORMS = {  # form → what it is; the first is what training does

@@ -1,4 +1,4 @@
-"""`python -m data_prep annotate`: images → keypoint CSV, with a pose estimator."""
+"""`pose-gan data annotate`: images → keypoint CSV, with a pose estimator."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tqdm import tqdm
 
 from data_prep import SPLITS
 from data_prep.journal import Entry, Journal
-from data_prep.parsing import verb_parser
 from data_prep.reading import read_batches
-from pose_gan.drawing import WHITE, draw_skeleton, grid, write_image
+from pose_gan import runtime
 from pose_gan.errors import InputError
-from pose_gan.estimators import DEMO, Estimator, EstimatorConfig, load_estimator
-from pose_gan.files import dataset_path, is_background, list_images, make_folder
-from pose_gan.framing import Frame
-from pose_gan.images import read_image
-from pose_gan.keypoints import (
+from pose_gan.estimators import DEMO, Estimator, EstimatorConfig, check_estimator, load_estimator
+from pose_gan.files.folders import dataset_path, is_background, list_images, make_folder
+from pose_gan.files.images import read_image
+from pose_gan.poses.drawing import WHITE, draw_skeleton, grid, write_image
+from pose_gan.poses.framing import Frame
+from pose_gan.poses.keypoints import (
     Annotations,
     found,
     has_required_joints,
@@ -31,14 +31,15 @@ from pose_gan.keypoints import (
     read_annotations,
     write_annotations,
 )
-from pose_gan.options import add_config_arguments, pick
+from pose_gan.programs.flags import add_config_arguments, pick
+from pose_gan.programs.verbs import verb_parser
 
 FEW = 0.05  # share of images with a person under which something is wrong
 SHEET_SIDE, SHEET_HEIGHT = 10, 256  # pictures a row and column, and pixels, of the contact sheet
 EPILOG = """examples:
-  python -m data_prep annotate --dataset demo --pose_estimator demo
-  python -m data_prep annotate --dataset mine --pose_estimator pose_landmarker_full.task --preview preview
-  python -m data_prep annotate --dataset market --pose_estimator pose_estimator.h5
+  pose-gan data annotate --dataset demo --pose_estimator demo
+  pose-gan data annotate --dataset mine --pose_estimator pose_landmarker_full.task --preview preview
+  pose-gan data annotate --dataset market --pose_estimator pose_estimator.h5
 
 Writes ANNOTATIONS_DIR/<dataset>-annotation-{train,test}.csv. Images that the file has already are
 left as they are. A run that was stopped goes on where it was, and gives the same file.
@@ -46,7 +47,7 @@ Images of the name <stem>_BG.jpg are backgrounds, and are left out."""
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = verb_parser("annotate", "Finds the keypoints of the person in each image.", EPILOG)
+    parser = verb_parser("data annotate", "Finds the keypoints of the person in each image.", EPILOG)
     parser.add_argument("--dataset", required=True, metavar="NAME", help="market, fashion, demo, or a name of your own")
     parser.add_argument(
         "--pose_estimator",
@@ -85,9 +86,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.batch_size is not None and args.batch_size < 1:
         raise InputError(f"--batch_size must be 1 or more, got {args.batch_size}")
     folders = _folders(args)
+    check_estimator(args.pose_estimator)
     make_folder(args.annotations_dir)
     config = pick(EstimatorConfig, args)
     print(f"opening the pose estimator {args.pose_estimator}", flush=True)
+    runtime.start()
     estimator = load_estimator(args.pose_estimator, config)
     settings = {"pose_estimator": estimator.name, "digest": _digest(args.pose_estimator), **asdict(config)}
     for split, folder in folders.items():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from pose_gan.keypoints import MISSING
-from pose_gan.skeleton import COCO18
+from pose_gan.poses.keypoints import MISSING
+from pose_gan.poses.skeleton import COCO18
 
 COVERED = 0.15  # share of the images that get a rectangle of one colour
 

@@ -1,4 +1,4 @@
-"""`python -m data_prep check`: everything that is wrong with a data set, in one report."""
+"""`pose-gan data check`: everything that is wrong with a data set, in one report."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from data_prep import SPLITS
 from data_prep.importing import in_threads
-from data_prep.parsing import verb_parser
-from pose_gan.config import DATASETS, DataConfig, ModelConfig
-from pose_gan.data import DECODED, PairData
+from pose_gan.config import DataConfig, ModelConfig
+from pose_gan.data.pair_data import DECODED, PairData
+from pose_gan.data.pairs import DISTRACTORS, person_of, read_pairs, valid_names
 from pose_gan.errors import InputError
-from pose_gan.files import dataset_path, is_background, list_images, write_json
-from pose_gan.images import Header, read_header, read_image
-from pose_gan.keypoints import Annotations, found, read_annotations
-from pose_gan.options import add_data_arguments, data_config, image_size, skeleton
-from pose_gan.pairs import DISTRACTORS, person_of, read_pairs, valid_names
-from pose_gan.skeleton import COCO18, Skeleton
+from pose_gan.files.folders import dataset_path, is_background, list_images
+from pose_gan.files.images import Header, read_header, read_image
+from pose_gan.files.text import write_json
+from pose_gan.poses.keypoints import Annotations, found, read_annotations
+from pose_gan.poses.skeleton import COCO18, Skeleton
+from pose_gan.presets import DATASETS
+from pose_gan.programs.flags import add_data_arguments, data_config, image_size, skeleton
+from pose_gan.programs.verbs import verb_parser
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN = 5  # cases of each kind in the printed report; the JSON file has all
 KINDS = {
@@ -49,8 +53,8 @@ KINDS = {
 }
 NOTES = ("nobody_found", "pair_persons")  # good to know; training does not mind
 EPILOG = """examples:
-  python -m data_prep check --dataset market
-  python -m data_prep check --dataset mine --split train --image_size 256x192 --json problems.json
+  pose-gan data check --dataset market
+  pose-gan data check --dataset mine --split train --image_size 256x192 --json problems.json
 
 Reads both CSVs and every pixel of every image, and goes on after a problem. Each kind of problem
 comes with its number and the first few cases; --json lists all of them. Notes are no problems.
@@ -94,7 +98,7 @@ class Report:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = verb_parser("check", "Looks for everything that is wrong with a data set.", EPILOG)
+    parser = verb_parser("data check", "Looks for everything that is wrong with a data set.", EPILOG)
     parser.add_argument(
         "--split", choices=[*SPLITS, "both"], default="both", help="what to check (default: both, where there)"
     )
@@ -168,7 +172,7 @@ def find_splits(data: DataConfig, wanted: str) -> dict[str, SplitFiles]:
             raise InputError(f"{files.images}: no such folder of images; put them there, or set --images_dir")
         if not files.annotations.exists():
             raise InputError(
-                f"{files.annotations}: no such annotation file; make it with python -m data_prep annotate, or set "
+                f"{files.annotations}: no such annotation file; make it with pose-gan data annotate, or set "
                 "--annotations_dir"
             )
     return there
@@ -279,7 +283,7 @@ def _check_pairs(report: Report, size: tuple[int, int], skeleton: Skeleton, use_
 def _text(split: str, report: Report) -> str:
     """The report of a split, for people."""
     files = report.files
-    pairs = "not read" if files.pairs.exists() else "none yet: list them with python -m data_prep pairs"
+    pairs = "not read" if files.pairs.exists() else "none yet: list them with pose-gan data pairs"
     if report.pairs is not None:
         pairs = f"{len(report.pairs)} in {files.pairs}"
     annotated = "not read" if report.annotations is None else len(report.annotations)

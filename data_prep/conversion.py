@@ -11,10 +11,11 @@ import numpy as np
 
 from data_prep.importing import examples, in_threads, refuse_targets, remove
 from pose_gan.errors import InputError
-from pose_gan.files import atomic_path, dataset_path, is_background, list_images, make_folder
-from pose_gan.framing import Size
-from pose_gan.keypoints import found, read_annotations, write_annotations
-from pose_gan.skeleton import Skeleton
+from pose_gan.files.atomic import atomic_path
+from pose_gan.files.folders import dataset_path, is_background, list_images, make_folder
+from pose_gan.poses.framing import Size
+from pose_gan.poses.keypoints import found, read_annotations, write_annotations
+from pose_gan.poses.skeleton import Skeleton
 
 Rows = list[tuple[str, np.ndarray | None]]
 

@@ -1,4 +1,4 @@
-"""`python -m data_prep demo`: a drawn data set of people in clothes, laid out as Market-1501 is."""
+"""`pose-gan data demo`: a drawn data set of people in clothes, laid out as Market-1501 is."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep import SPLITS
-from data_prep.parsing import verb_parser
 from data_prep.people.dataset import PersonTask, draw_images, save_images
-from pose_gan.drawing import draw_skeleton, grid, write_image
 from pose_gan.errors import InputError
-from pose_gan.files import atomic_path, make_folder
-from pose_gan.keypoints import has_required_joints, write_annotations
+from pose_gan.files.atomic import atomic_path
+from pose_gan.files.folders import make_folder
+from pose_gan.poses.drawing import draw_skeleton, grid, write_image
+from pose_gan.poses.keypoints import has_required_joints, write_annotations
+from pose_gan.programs.verbs import verb_parser
 
 MIN_SIDE, MAX_SIDE = 64, 512  # pixels
 MAX_PERSONS = 9999  # a person's number has four digits
 PREVIEW_ROWS, PREVIEW_COLUMNS, PREVIEW_HEIGHT = 10, 10, 256
 EPILOG = """examples:
-  python -m data_prep demo
-  python -m data_prep demo --train_persons 20 --test_persons 4 --preview demo.png
-  python -m data_prep demo --size 256x256 --images_dir data/demo-large-dataset
+  pose-gan data demo
+  pose-gan data demo --train_persons 20 --test_persons 4 --preview demo.png
+  pose-gan data demo --size 256x256 --images_dir data/demo-large-dataset
 
 Each person wears the same clothes in all images; pose, view and camera change. The keypoints are
 exact; -1 where a joint is outside the image, behind an object or turned away. The same flags give
 the same files, with any number of --workers. Then, as with photographs:
-  python -m data_prep annotate --dataset demo --pose_estimator demo
-or copy the exact keypoints to annotations/; and: python -m data_prep pairs --dataset demo"""
+  pose-gan data annotate --dataset demo --pose_estimator demo
+or copy the exact keypoints to annotations/; and: pose-gan data pairs --dataset demo"""
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The flags. Numbers stay text, so that `main` can name a bad one."""
     parser = verb_parser(
-        "demo", "Draws a data set of people in clothes, with exact keypoints. Needs no download.", EPILOG
+        "data demo", "Draws a data set of people in clothes, with exact keypoints. Needs no download.", EPILOG
     )
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for flag, metavar, default, text in (

@@ -1,4 +1,4 @@
-"""`python -m data_prep flip`: a data set → the same with a mirrored copy of each training image, keypoints included."""
+"""`pose-gan data flip`: a data set → the same with a mirrored copy of each training image, keypoints included."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from data_prep.conversion import (
     find_splits,
     read_pictures,
 )
-from data_prep.parsing import verb_parser
 from pose_gan.errors import InputError
-from pose_gan.images import read_image, save_image, trainable_name
-from pose_gan.keypoints import MISSING, found
-from pose_gan.skeleton import COCO18, Skeleton, load_skeleton
+from pose_gan.files.images import read_image, save_image, trainable_name
+from pose_gan.poses.keypoints import MISSING, found
+from pose_gan.poses.skeleton import COCO18, Skeleton, load_skeleton
+from pose_gan.programs.verbs import verb_parser
 
 EPILOG = """examples:
-  python -m data_prep flip --dataset market --output_dataset market-flipped
-  python -m data_prep pairs --dataset market-flipped
+  pose-gan data flip --dataset market --output_dataset market-flipped
+  pose-gan data pairs --dataset market-flipped
 
 Beside each image of the chosen split stands its mirror image, <stem>r.jpg as in the release; left and
 right joints change places, and backgrounds (<stem>_BG.jpg) are mirrored too. The other split is copied.
@@ -38,7 +38,7 @@ The person of a mirror image is that of the image, so pairs are made across."""
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = verb_parser("flip", "Doubles a data set by mirror images.", EPILOG)
+    parser = verb_parser("data flip", "Doubles a data set by mirror images.", EPILOG)
     add_data_arguments(parser)
     parser.add_argument(
         "--split", choices=[*SPLITS, "both"], default="train", help="which images get a mirror image (default: train)"

@@ -1,4 +1,4 @@
-"""`python -m data_prep import-deepfashion`: the In-shop image tree → `data/fashion-dataset/{train,test}`."""
+"""`pose-gan data import-deepfashion`: the In-shop image tree → `data/fashion-dataset/{train,test}`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from data_prep import SPLITS
 from data_prep.importing import (
@@ -23,20 +22,24 @@ from data_prep.importing import (
     place,
     refuse_targets,
 )
-from data_prep.parsing import verb_parser
-from pose_gan.config import DATASETS
+from pose_gan.data.pairs import person_of, read_pairs, write_pairs
 from pose_gan.errors import InputError
-from pose_gan.files import dataset_path, read_lines
-from pose_gan.keypoints import read_annotations
-from pose_gan.pairs import person_of, read_pairs, write_pairs
+from pose_gan.files.folders import dataset_path
+from pose_gan.files.text import read_lines
+from pose_gan.poses.keypoints import read_annotations
+from pose_gan.presets import DATASETS
+from pose_gan.programs.verbs import verb_parser
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PATN_PAIRS = {"train": 101_966, "test": 8_570}  # as published
 TEST_IDS = 1000  # persons in the release's test split
 TREE_NAME = re.compile(r"\d+_.+\.jpg")  # of an image file in the In-shop tree: 05_4_full.jpg
 EPILOG = """examples:
-  python -m data_prep import-deepfashion ~/Downloads/img
-  python -m data_prep import-deepfashion ~/Downloads/img --split patn --lists_dir ~/Downloads/fashion_data
-  python -m data_prep import-deepfashion ~/Downloads/img --split random --test_ids 1000 --seed 0
+  pose-gan data import-deepfashion ~/Downloads/img
+  pose-gan data import-deepfashion ~/Downloads/img --split patn --lists_dir ~/Downloads/fashion_data
+  pose-gan data import-deepfashion ~/Downloads/img --split random --test_ids 1000 --seed 0
 
 SOURCE is the unpacked img.zip of DeepFashion's In-shop Clothes Retrieval Benchmark (256x256 pixels;
 not img_highres.zip): img/WOMEN/Dresses/id_00005537/05_4_full.jpg and so on. The images get flat
@@ -72,7 +75,7 @@ class Wanted(NamedTuple):
 
 def build_parser() -> argparse.ArgumentParser:
     parser = verb_parser(
-        "import-deepfashion", "Lays out the unpacked In-shop images of DeepFashion for training.", EPILOG
+        "data import-deepfashion", "Lays out the unpacked In-shop images of DeepFashion for training.", EPILOG
     )
     parser.add_argument("source", type=Path, metavar="SOURCE", help="the folder img, or the one that holds it")
     parser.add_argument(

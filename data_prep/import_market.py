@@ -1,4 +1,4 @@
-"""`python -m data_prep import-market`: the unpacked Market-1501 → `data/market-dataset/{train,test}`."""
+"""`pose-gan data import-market`: the unpacked Market-1501 → `data/market-dataset/{train,test}`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from data_prep.importing import (
     place,
     refuse_targets,
 )
-from data_prep.parsing import verb_parser
-from pose_gan.config import DATASETS
+from pose_gan.data.pairs import DISTRACTORS, person_of
 from pose_gan.errors import InputError
-from pose_gan.pairs import DISTRACTORS, person_of
+from pose_gan.presets import DATASETS
+from pose_gan.programs.verbs import verb_parser
 
 FOLDERS = {"train": "bounding_box_train", "test": "bounding_box_test"}
 COUNTS = {"train": 12_936, "test": 19_732}  # images of the published data set
 NAME = re.compile(r"(-1|\d{4})_c\ds\d_\d{6}_\d{2}\.jpg")  # -1 and 0000: junk and background detections
 EPILOG = """examples:
-  python -m data_prep import-market ~/Downloads/Market-1501-v15.09.15
-  python -m data_prep import-market /datasets/Market-1501-v15.09.15 --link
+  pose-gan data import-market ~/Downloads/Market-1501-v15.09.15
+  pose-gan data import-market /datasets/Market-1501-v15.09.15 --link
 
 SOURCE/bounding_box_train becomes data/market-dataset/train (12,936 images), SOURCE/bounding_box_test
 becomes data/market-dataset/test (19,732). Checked before anything is written: both folders are
@@ -36,7 +36,7 @@ there, every image is a JPEG of 128x64 pixels; files with other names than Marke
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = verb_parser("import-market", "Lays out the unpacked Market-1501 for training.", EPILOG)
+    parser = verb_parser("data import-market", "Lays out the unpacked Market-1501 for training.", EPILOG)
     parser.add_argument("source", type=Path, metavar="SOURCE", help="folder that holds bounding_box_train")
     add_target_arguments(parser, "market")
     return parser

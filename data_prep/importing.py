@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from data_prep import SPLITS
 from pose_gan.errors import InputError
-from pose_gan.files import atomic_path, dataset_path
-from pose_gan.images import read_header
+from pose_gan.files.atomic import atomic_path
+from pose_gan.files.folders import dataset_path
+from pose_gan.files.images import read_header
 
 ANNOTATIONS = Path("annotations")  # the default folder
 EXAMPLES = 3  # named in a message that concerns many
@@ -82,7 +83,7 @@ def advice(options: argparse.Namespace, verbs: Collection[str], released: bool =
     images = f" --images_dir {options.images_dir}" if options.images_dir else ""
     annotations = f" --annotations_dir {options.annotations_dir}" if options.annotations_dir != ANNOTATIONS else ""
     tails = {"annotate": f"{images} --pose_estimator FILE", "pairs": "", "check": images}
-    lines = [f"  python -m data_prep {verb} --dataset {options.dataset}{tails[verb]}{annotations}" for verb in verbs]
+    lines = [f"  pose-gan data {verb} --dataset {options.dataset}{tails[verb]}{annotations}" for verb in verbs]
     return "\n".join([text, *lines])
 
 

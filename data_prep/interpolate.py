@@ -1,4 +1,4 @@
-"""`python -m data_prep interpolate`: joints that were not found in some frames of a sequence → filled in."""
+"""`pose-gan data interpolate`: joints that were not found in some frames of a sequence → filled in."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.parsing import verb_parser
 from pose_gan.errors import InputError
-from pose_gan.keypoints import found, read_annotations, write_annotations
-from pose_gan.sequences import METHODS, fill_missing, frame_order
-from pose_gan.skeleton import COCO18, load_skeleton
+from pose_gan.poses.keypoints import found, read_annotations, write_annotations
+from pose_gan.poses.sequences import METHODS, fill_missing, frame_order
+from pose_gan.poses.skeleton import COCO18, load_skeleton
+from pose_gan.programs.verbs import verb_parser
 
 EPILOG = """examples:
-  python -m data_prep interpolate --annotations walk.csv --output walk-filled.csv
-  python -m data_prep interpolate --annotations walk.csv --output walk-filled.csv --method linear --max_gap 5
+  pose-gan data interpolate --annotations walk.csv --output walk-filled.csv
+  pose-gan data interpolate --annotations walk.csv --output walk-filled.csv --method linear --max_gap 5
 
 The rows of the file are the frames of one person's movement, in the order of their names (frame2
 before frame10). A joint that was found in no frame stays missing."""
@@ -24,7 +24,7 @@ before frame10). A joint that was found in no frame stays missing."""
 
 def build_parser() -> argparse.ArgumentParser:
     parser = verb_parser(
-        "interpolate", "Fills joints that were not found in some frames of a sequence from other frames.", EPILOG
+        "data interpolate", "Fills joints that were not found in some frames of a sequence from other frames.", EPILOG
     )
     parser.add_argument("--annotations", type=Path, required=True, metavar="FILE.csv", help="keypoints of the frames")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.csv", help="the same with joints filled in")

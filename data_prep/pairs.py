@@ -1,4 +1,4 @@
-"""`python -m data_prep pairs`: keypoint annotations → lists of pairs for training and testing."""
+"""`pose-gan data pairs`: keypoint annotations → lists of pairs for training and testing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep import SPLITS
-from data_prep.parsing import verb_parser
+from pose_gan.data.pairs import TEST_PAIRS, make_pairs, person_of, sample_pairs, valid_names, write_pairs
 from pose_gan.errors import InputError
-from pose_gan.files import dataset_path
-from pose_gan.keypoints import Annotations, read_annotations
-from pose_gan.pairs import TEST_PAIRS, make_pairs, person_of, sample_pairs, valid_names, write_pairs
-from pose_gan.skeleton import COCO18, Skeleton, load_skeleton
+from pose_gan.files.folders import dataset_path
+from pose_gan.poses.keypoints import Annotations, read_annotations
+from pose_gan.poses.skeleton import COCO18, Skeleton, load_skeleton
+from pose_gan.programs.verbs import verb_parser
 
 EPILOG = """examples:
-  python -m data_prep pairs --dataset market
-  python -m data_prep pairs --dataset fashion --split test --images_for_test 8570
+  pose-gan data pairs --dataset market
+  pose-gan data pairs --dataset fashion --split test --images_for_test 8570
 
 Reads ANNOTATIONS_DIR/<dataset>-annotation-{train,test}.csv and writes
 OUTPUT_DIR/<dataset>-pairs-{train,test}.csv. The train list holds all ordered pairs of two valid
@@ -25,7 +25,7 @@ images of one person; the test list is a sample of them that is always the same.
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = verb_parser("pairs", "Lists the pairs of images of one person.", EPILOG)
+    parser = verb_parser("data pairs", "Lists the pairs of images of one person.", EPILOG)
     parser.add_argument(
         "--dataset", required=True, metavar="NAME", help="market, fashion, … : prefix of the file names"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pose_gan.errors import InputError
-from pose_gan.images import image_size, read_image
+from pose_gan.files.images import image_size, read_image
 
 LARGEST_BATCH = 16_000_000  # pixels
 

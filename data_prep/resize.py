@@ -1,4 +1,4 @@
-"""`python -m data_prep resize`: a data set of any sizes → one of the size that the networks see, with its keypoints."""
+"""`pose-gan data resize`: a data set of any sizes → one of the size that the networks see, with its keypoints."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from data_prep.conversion import (
     find_splits,
     read_pictures,
 )
-from data_prep.parsing import verb_parser
 from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
-from pose_gan.framing import MARGIN, MAX_MARGIN, Frame
-from pose_gan.images import read_image, save_image, trainable_name
-from pose_gan.keypoints import found
-from pose_gan.options import image_size
-from pose_gan.skeleton import COCO18, Skeleton, load_skeleton
+from pose_gan.files.images import read_image, save_image, trainable_name
+from pose_gan.poses.framing import MARGIN, MAX_MARGIN, Frame
+from pose_gan.poses.keypoints import found
+from pose_gan.poses.skeleton import COCO18, Skeleton, load_skeleton
+from pose_gan.programs.flags import image_size
+from pose_gan.programs.verbs import verb_parser
 
 FITS = ("stretch", "letterbox", "cover", "person")
 EPILOG = """examples:
-  python -m data_prep resize --dataset mine --output_dataset mine128 --image_size 128x64 --fit person
-  python -m data_prep resize --dataset fashion --output_dataset fashion128 --image_size 128x64 --crop 40,40,0,0
+  pose-gan data resize --dataset mine --output_dataset mine128 --image_size 128x64 --fit person
+  pose-gan data resize --dataset fashion --output_dataset fashion128 --image_size 128x64 --crop 40,40,0,0
 
 Reads data/<dataset>-dataset/{train,test} and ANNOTATIONS_DIR/<dataset>-annotation-{train,test}.csv and
 writes the same files of the output data set. Images turned by EXIF are set upright; JPEG and PNG keep
@@ -43,7 +43,7 @@ annotations images alone are resized. The second example makes the release's fas
 
 def build_parser() -> argparse.ArgumentParser:
     parser = verb_parser(
-        "resize", "Makes a data set of one image size, keypoints included, from one of any sizes.", EPILOG
+        "data resize", "Makes a data set of one image size, keypoints included, from one of any sizes.", EPILOG
     )
     add_data_arguments(parser)
     parser.add_argument("--split", choices=[*SPLITS, "both"], default="both", help="default: both, where there")
@@ -119,9 +119,7 @@ def _framing(options: argparse.Namespace) -> Callable[..., Frame]:
 def _with_person(pictures: list[Picture], split: Split) -> list[Picture]:
     """The pictures in which a joint was found."""
     if not split.csv.exists():
-        raise InputError(
-            f"{split.csv}: no such file, and --fit person needs it; make it with: python -m data_prep annotate"
-        )
+        raise InputError(f"{split.csv}: no such file, and --fit person needs it; make it with: pose-gan data annotate")
     kept = [picture for picture in pictures if picture.keypoints is not None and found(picture.keypoints).any()]
     if not kept:
         raise InputError(f"{split.csv}: nobody was found in any of the {len(pictures)} images in {split.folder}")

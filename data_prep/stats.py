@@ -1,4 +1,4 @@
-"""`python -m data_prep stats`: what a data set holds, in numbers."""
+"""`pose-gan data stats`: what a data set holds, in numbers."""
 
 from __future__ import annotations
 
@@ -7,29 +7,33 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from data_prep import SPLITS
 from data_prep.check import SplitFiles, find_splits
 from data_prep.importing import in_threads
-from data_prep.parsing import verb_parser
-from pose_gan.drawing import grid, hues, write_image
+from pose_gan.data.pairs import person_of, read_pairs, valid_names
 from pose_gan.errors import InputError
-from pose_gan.files import is_background, list_images, write_json
-from pose_gan.images import image_size
-from pose_gan.keypoints import Annotations, found, read_annotations
-from pose_gan.options import add_data_arguments, data_config, skeleton
-from pose_gan.options import image_size as parse_size
-from pose_gan.pairs import person_of, read_pairs, valid_names
-from pose_gan.skeleton import COCO18, Skeleton
+from pose_gan.files.folders import is_background, list_images
+from pose_gan.files.images import image_size
+from pose_gan.files.text import write_json
+from pose_gan.poses.drawing import grid, hues, write_image
+from pose_gan.poses.keypoints import Annotations, found, read_annotations
+from pose_gan.poses.skeleton import COCO18, Skeleton
+from pose_gan.programs.flags import add_data_arguments, data_config, skeleton
+from pose_gan.programs.flags import image_size as parse_size
+from pose_gan.programs.verbs import verb_parser
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BAR = 40  # characters that mean 100 %
 PICTURE_HEIGHT = 512  # pixels that a picture of joint positions has at least
 EPILOG = """examples:
-  python -m data_prep stats --dataset market
-  python -m data_prep stats --dataset fashion --split test --json fashion.json --picture joints.png
+  pose-gan data stats --dataset market
+  pose-gan data stats --dataset fashion --split test --json fashion.json --picture joints.png
 
 An image is valid if the joints that the skeleton requires were found (both shoulders and hips), and
 its name starts neither with -1 nor with 0000. The height of a person is that of the found joints,
@@ -66,7 +70,7 @@ class Stats:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = verb_parser("stats", "Counts what a data set holds.", EPILOG)
+    parser = verb_parser("data stats", "Counts what a data set holds.", EPILOG)
     parser.add_argument(
         "--split", choices=[*SPLITS, "both"], default="both", help="what to count (default: both, where there)"
     )

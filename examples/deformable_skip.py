@@ -15,9 +15,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from pose_gan.drawing import grid, to_uint8, write_image
 from pose_gan.errors import InputError, run_program
 from pose_gan.layers import DeformableSkip
+from pose_gan.poses.drawing import grid, to_uint8, write_image
 
 SIZE = 48  # side of a frame, pixels
 SHAPES = 3

@@ -16,10 +16,11 @@ import tensorflow as tf
 
 import pose_gan
 from pose_gan.config import DataConfig
-from pose_gan.data import Batch, open_pairs, ordered_batches, training_batches
+from pose_gan.data.batches import Batch, ordered_batches, training_batches
+from pose_gan.data.pair_data import open_pairs
 from pose_gan.errors import InputError, run_program
+from pose_gan.model_files.saving import MODEL_SUFFIXES, read_info, save_model
 from pose_gan.runtime import configure
-from pose_gan.saving import MODEL_SUFFIXES, read_info, save_model
 
 
 def build_model(generator: keras.Model) -> keras.Model:

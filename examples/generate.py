@@ -10,12 +10,12 @@ import keras
 import numpy as np
 
 import pose_gan
-from pose_gan.drawing import to_float, to_uint8, write_image
 from pose_gan.errors import InputError, run_program
-from pose_gan.images import read_image
-from pose_gan.keypoints import Annotations, has_required_joints, read_annotations
-from pose_gan.saving import read_info
-from pose_gan.skeleton import Skeleton
+from pose_gan.files.images import read_image
+from pose_gan.model_files.saving import read_info
+from pose_gan.poses.drawing import to_float, to_uint8, write_image
+from pose_gan.poses.keypoints import Annotations, has_required_joints, read_annotations
+from pose_gan.poses.skeleton import Skeleton
 
 
 def generate(generator: keras.Model, photo: np.ndarray, pose: np.ndarray, new_pose: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def read_photo(path: Path, image_size: tuple[int, int]) -> np.ndarray:
         (height, width), (wanted_height, wanted_width) = photo.shape[:2], image_size
         raise InputError(
             f"{path}: {height}x{width} pixels (height x width), the generator takes {wanted_height}x{wanted_width}; "
-            "resize photo and keypoints together: python -m data_prep resize --help"
+            "resize photo and keypoints together: pose-gan data resize --help"
         )
     return photo
 

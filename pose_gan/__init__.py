@@ -1,16 +1,37 @@
 """Deformable GANs for pose-based human image generation (Siarohin et al., CVPR 2018), for Keras 3.
 
-Importing this package registers its layers with Keras, so that `keras.saving.load_model` reads the
-models that it saves.
+Importing this package makes its layers known to Keras, so that `keras.saving.load_model` reads the models that it
+saves: at once if Keras is loaded already, otherwise as soon as it is. TensorFlow is imported when a name needs it.
 """
 
-import os
+from __future__ import annotations
 
-# If TensorFlow is not loaded yet, leave out its start-up warnings (not its errors), unless asked for.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from wrapt import when_imported
 
-from pose_gan.saving import load_generator
+from pose_gan import moved
 
+if TYPE_CHECKING:
+    from pose_gan.model_files.saving import load_generator
+
+__version__ = "0.2.0.dev0"
 __all__ = ["load_generator"]
+
+moved.install()
+
+
+@when_imported("keras")
+def _register_layers(keras: Any) -> None:
+    importlib.import_module("pose_gan.layers")
+
+
+def __getattr__(name: str) -> Any:
+    """`load_generator`, and the modules of this package, imported when they are asked for."""
+    if name == "load_generator":
+        return importlib.import_module("pose_gan.model_files.saving").load_generator
+    if not name.startswith("_") and importlib.util.find_spec(f"pose_gan.{name}"):
+        return importlib.import_module(f"pose_gan.{name}")
+    raise AttributeError(f"module 'pose_gan' has no attribute {name!r}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pose_gan.errors import InputError
-from pose_gan.records import build
-from pose_gan.skeleton import COCO18, Skeleton
+from pose_gan.files.records import build
+from pose_gan.poses.skeleton import COCO18, Skeleton
 
 WARP_SKIPS = ("none", "full", "mask", "stn")
 WARP_AGGREGATIONS = ("max", "avg")
@@ -18,6 +19,8 @@ DISCRIMINATORS = ("call", "sim", "warp")
 POSE_REPRESENTATIONS = ("hm", "stickman")
 NORMALISATIONS = ("instance", "release")
 COMPATS = ("paper", "release")
+TELLING = ("image_size", "warp_skip", "warp_agg", "pose_rep_type", "use_input_pose", "use_bg", "disc_type")
+"""Settings of `ModelConfig` that tell the networks of the authors' release apart."""
 AUTO = "auto"  # a setting that follows another one
 REDUCTIONS = ("mean", "sum")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -68,17 +71,17 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image_size", tuple(self.image_size))
-        _check_choice("compat", self.compat, COMPATS)
+        check_choice("compat", self.compat, COMPATS)
         release = self.compat == "release"
         for name, followed in (("norm", NORMALISATIONS[release]), ("warp_interpolation", INTERPOLATIONS[release])):
             if getattr(self, name) == AUTO:
                 object.__setattr__(self, name, followed)
-        _check_choice("warp_skip", self.warp_skip, WARP_SKIPS)
-        _check_choice("warp_agg", self.warp_agg, WARP_AGGREGATIONS)
-        _check_choice("warp_interpolation", self.warp_interpolation, INTERPOLATIONS)
-        _check_choice("disc_type", self.disc_type, DISCRIMINATORS)
-        _check_choice("pose_rep_type", self.pose_rep_type, POSE_REPRESENTATIONS)
-        _check_choice("norm", self.norm, NORMALISATIONS)
+        check_choice("warp_skip", self.warp_skip, WARP_SKIPS)
+        check_choice("warp_agg", self.warp_agg, WARP_AGGREGATIONS)
+        check_choice("warp_interpolation", self.warp_interpolation, INTERPOLATIONS)
+        check_choice("disc_type", self.disc_type, DISCRIMINATORS)
+        check_choice("pose_rep_type", self.pose_rep_type, POSE_REPRESENTATIONS)
+        check_choice("norm", self.norm, NORMALISATIONS)
         if len(self.image_size) != 2:
             raise InputError(f"image_size is (height, width), got {self.image_size}")
         multiple = 64 if max(self.image_size) > 128 else 32
@@ -141,7 +144,7 @@ class LossConfig:
     vgg_weights: str = "imagenet"
 
     def __post_init__(self) -> None:
-        _check_choice("nn_loss_reduction", self.nn_loss_reduction, REDUCTIONS)
+        check_choice("nn_loss_reduction", self.nn_loss_reduction, REDUCTIONS)
         if not 1 <= self.nn_loss_area_size <= 15 or self.nn_loss_area_size % 2 == 0:
             raise InputError(f"nn_loss_area_size must be odd, from 1 to 15, got {self.nn_loss_area_size}")
         for name in ("gan", "l1", "tv", "lstruct"):
@@ -223,7 +226,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_choice("precision", self.precision, PRECISIONS)
+        check_choice("precision", self.precision, PRECISIONS)
         positive = ("number_of_epochs", "iterations_per_epoch", "batch_size", "training_ratio")
         positive += ("checkpoint_ratio", "display_ratio", "log_interval", "learning_rate")
         for name in positive:
@@ -266,70 +269,53 @@ class RunConfig:
         return build(cls, values, where)
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A data set that the programs know by name.
-
-    Attributes:
-        image_size: (height, width) in pixels.
-        nn_window: the paper's NN loss window for it (Section 4).
-        batch_size: the paper's batch size.
-    """
-
-    image_size: tuple[int, int]
-    nn_window: int
-    batch_size: int
-
-
-DATASETS = {
-    "market": Dataset((128, 64), nn_window=3, batch_size=4),
-    "fashion": Dataset((256, 256), nn_window=5, batch_size=2),
-    "fasion": Dataset((256, 256), nn_window=5, batch_size=2),  # the release's spelling
-    "fashion128": Dataset((128, 64), nn_window=3, batch_size=4),
-    "fasion128": Dataset((128, 64), nn_window=3, batch_size=4),
-    "fashion128128": Dataset((128, 128), nn_window=3, batch_size=4),
-    "fasion128128": Dataset((128, 128), nn_window=3, batch_size=4),
-    "demo": Dataset((128, 64), nn_window=3, batch_size=4),
-}
-
-
-PRESETS = ("baseline", "dsc", "fm", "full")
-
-
-def preset(name: str, nn_window: int) -> dict[str, Any]:
-    """The settings of a row of the paper's Table 3, as flag values.
-
-    Args:
-        name: `baseline`, `dsc`, `fm` (the row PercLoss) or `full`.
-        nn_window: the NN loss window of the data set, pixels.
-    Source: paper, Section 6.2; the commands in the authors' README.
-    """
-    rows = {
-        "baseline": {"warp_skip": "none", "l1_penalty_weight": 100.0},
-        "dsc": {"warp_skip": "mask", "l1_penalty_weight": 100.0},
-        "fm": {"warp_skip": "mask", "l1_penalty_weight": 0.5, "content_loss_layer": "block2_conv1"},
-        "full": {
-            "warp_skip": "mask",
-            "l1_penalty_weight": 0.01,
-            "nn_loss_area_size": nn_window,
-            "content_loss_layer": "block1_conv2",
-        },
-    }
-    _check_choice("preset", name, PRESETS)
-    return rows[name]
-
-
-def preset_of(model: ModelConfig, loss: LossConfig, nn_window: int) -> str | None:
-    """The name of the preset that settings are of; None: of none."""
-    default = {"content_loss_layer": "none", "nn_loss_area_size": 1}
-    values = {**vars(model), **vars(loss)}
-    for name in PRESETS:
-        wanted = {**default, **preset(name, nn_window)}
-        if all(values[key] == value for key, value in wanted.items()):
-            return name
-    return None
-
-
-def _check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise InputError(f"{name} {value!r} is not known; allowed: {', '.join(allowed)}")
+
+
+FITS = ("person", "letterbox", "stretch")
+
+
+@dataclass(frozen=True)
+class AnimationConfig:
+    """How an animation is made.
+
+    Attributes:
+        source_keypoints: annotation CSV with a row for the source image; None: its pose is estimated.
+        annotations: annotation CSV with rows for frames, named as in the folder, or `<clip>-000000.png`; the
+            poses of frames without a row are estimated.
+        keypoints_output: annotation CSV to write: the poses used, in pixels of the target frames.
+        fit: which part of an image becomes the image of the generator's size: `person` (a rectangle around
+            the person), `letterbox` (all of it, aspect kept) or `stretch` (all of it). An image that has the
+            generator's size already stays as it is.
+        side_by_side: whether source, target frame and skeleton stand beside what is generated.
+        fps: frames per second of the output; None: those of the targets, or 25 if they tell none.
+        batch_size: frames that are generated together.
+    """
+
+    source_keypoints: str | None = None
+    annotations: str | None = None
+    keypoints_output: str | None = None
+    fit: str = "person"
+    side_by_side: bool = False
+    fps: float | None = None
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        if self.fit not in FITS:
+            raise InputError(f"fit {self.fit!r} is not known; allowed: {', '.join(FITS)}")
+        if self.fps is not None and not 0 < self.fps <= 100:
+            raise InputError(f"fps must be above 0 and at most 100, got {self.fps}")
+        if self.batch_size < 1:
+            raise InputError(f"batch_size must be 1 or more, got {self.batch_size}")
+
+
+def in_words(settings: Mapping[str, Any]) -> str:
+    """Settings for messages: `warp_skip mask, image_size 128x64`."""
+    return ", ".join(f"{name} {value_in_words(value)}" for name, value in settings.items())
+
+
+def value_in_words(value: Any) -> str:
+    """The value of a setting, for messages."""
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(getattr(value, "name", value))

@@ -5,10 +5,12 @@ Their inputs are images and keypoints; heat maps, masks and transforms are compu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from pose_gan.config import ModelConfig
@@ -20,7 +22,7 @@ from pose_gan.layers import (
     SpatialTransformer,
     UniformTransform,
 )
-from pose_gan.upsampling import UpConv2D
+from pose_gan.layers.up_conv import UpConv2D
 
 WARPED_SKIPS = 4  # the first ones of the appearance stream; deeper maps are too small to move
 DROPOUT_BLOCKS = 3
@@ -252,3 +254,11 @@ def _similarity(source: list[Tensor], target: list[Tensor], config: ModelConfig)
     tower = keras.Model(images, out, name="tower")
     out = layers.LeakyReLU(0.2)(layers.Concatenate()([tower(target), tower(source)]))
     return layers.Dense(1, dtype="float32", name="logits")(layers.Flatten()(out))
+
+
+def compiled(generator: keras.Model, dropout: bool = False) -> Callable[[dict[str, Any]], tf.Tensor]:
+    """The generator as a graph: a batch, by names of inputs, → images. Traced once, for every batch size."""
+    inputs = {tensor.name: tensor for tensor in generator.inputs}
+    signature = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
+    graph = tf.function(lambda values: generator(values, training=dropout), input_signature=[signature])
+    return lambda batch: graph({name: batch[name] for name in inputs})

@@ -1,14 +1,75 @@
-"""Settings of TensorFlow's runtime that our programs make. The library itself makes none."""
+"""How the programs start TensorFlow. The library itself changes nothing of the process that it runs in."""
 
 from __future__ import annotations
 
-import tensorflow as tf
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+NOTES = ("All log messages before absl::InitializeLog()", "oneDNN custom operations are on")
+"""What TensorFlow writes to the error output at every start, whatever log level is set."""
+
+# The filter is a process of its own, so that what TensorFlow says before it aborts is seen too.
+_FILTER = """
+import sys
+for line in iter(sys.stdin.buffer.readline, b""):
+    if not any(note.encode() in line for note in sys.argv[1:]):
+        sys.stderr.buffer.write(line)
+        sys.stderr.buffer.flush()
+"""
 
 
-def configure() -> None:
-    """Switches off the graph remapper (the fusion of convolutions with what follows them).
+def start() -> None:
+    """Imports TensorFlow and sets it up for a program.
 
-    It fails on convolutions whose output also goes to a skip connection, after an error message on
-    the console, and then does nothing; what it could fuse in these networks was not measurable.
+    Its start-up notes are left out; warnings and errors are shown. Ctrl-C during the import, when nothing is done
+    yet, ends the process at once.
+
+    The graph remapper (the fusion of convolutions with what follows them) is switched off: it fails on convolutions
+    whose output also goes to a skip connection, after an error message on the console, and then does nothing; what it
+    could fuse in these networks was not measurable.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # leaves out notes, not warnings
+    if "tensorflow" not in sys.modules:
+        with _without_notes(), _interrupt_ends_at_once():
+            import tensorflow  # noqa: F401
+    import tensorflow as tf
+
     tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
+@contextlib.contextmanager
+def _without_notes() -> Iterator[None]:
+    """The error output of the process goes through a filter that leaves out `NOTES`."""
+    sys.stderr.flush()
+    filtering = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _FILTER, *NOTES], stdin=subprocess.PIPE, start_new_session=True
+    )
+    assert filtering.stdin is not None
+    errors = os.dup(2)
+    os.dup2(filtering.stdin.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(errors, 2)
+        os.close(errors)
+        filtering.stdin.close()
+        filtering.wait()
+
+
+@contextlib.contextmanager
+def _interrupt_ends_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process as the system does it: no traceback out of the middle of an import."""
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

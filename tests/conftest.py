@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from pose_gan.config import DataConfig
-from pose_gan.keypoints import read_annotations, write_annotations
-from pose_gan.pairs import make_pairs, write_pairs
-from pose_gan.skeleton import COCO18
+from pose_gan.data.pairs import make_pairs, write_pairs
+from pose_gan.poses.keypoints import read_annotations, write_annotations
+from pose_gan.poses.skeleton import COCO18
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pose_gan.skeleton import Part, Skeleton
+from pose_gan.poses.skeleton import Part, Skeleton
 
 STICK = Skeleton(
     name="stick",

@@ -6,19 +6,15 @@ import importlib
 import inspect
 import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
-from programs import load_program
+from checkout import load_program
 
 import pose_gan
 from pose_gan.config import ModelConfig
+from pose_gan.model_files.saving import save_model
 from pose_gan.networks import build_generator
-from pose_gan.saving import save_model
-
-ROOT = Path(__file__).resolve().parents[1]
-
 
 make_api = load_program("docs/make_api.py")
 NAMES = [(module, name) for module, names in make_api.STABLE.items() for name in names]

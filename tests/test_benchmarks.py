@@ -15,7 +15,7 @@ from benchmarks import flops, geometry, inputs, memory, nn_loss, pipeline, skip,
 from benchmarks.__main__ import BENCHMARKS, build_parser, main
 from benchmarks.harness import Options, Table, show, time_in_turns
 from pose_gan.errors import InputError
-from pose_gan.keypoints import found, has_required_joints
+from pose_gan.poses.keypoints import found, has_required_joints
 
 
 def test_quick_run_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

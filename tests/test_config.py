@@ -8,18 +8,11 @@ import math
 
 import pytest
 
-from pose_gan.config import (
-    DATASETS,
-    DataConfig,
-    LossConfig,
-    ModelConfig,
-    RunConfig,
-    TrainConfig,
-    preset,
-)
+from pose_gan.config import DataConfig, LossConfig, ModelConfig, RunConfig, TrainConfig
 from pose_gan.errors import InputError
-from pose_gan.records import build
-from pose_gan.skeleton import COCO18
+from pose_gan.files.records import build
+from pose_gan.poses.skeleton import COCO18
+from pose_gan.presets import DATASETS, preset
 
 NO_STROKES = dataclasses.replace(COCO18, strokes=())
 

@@ -14,24 +14,24 @@ import keras
 import nbformat
 import numpy as np
 import pytest
+from checkout import ROOT, load_program
 from nbclient import NotebookClient
-from programs import load_program
 
 import data_prep.demo
 import data_prep.pairs
 import pose_gan
 from pose_gan.config import DataConfig, ModelConfig
-from pose_gan.data import open_pairs, ordered_batches
-from pose_gan.drawing import to_float, to_uint8, write_image
+from pose_gan.data.batches import ordered_batches
+from pose_gan.data.pair_data import open_pairs
 from pose_gan.errors import InputError
-from pose_gan.images import read_image
-from pose_gan.keypoints import Annotations, read_annotations, write_annotations
+from pose_gan.files.images import read_image
 from pose_gan.layers import DeformableSkip
+from pose_gan.model_files.saving import GENERATOR_INPUTS, save_model
 from pose_gan.networks import build_generator
-from pose_gan.saving import GENERATOR_INPUTS, save_model
-from pose_gan.skeleton import COCO18
+from pose_gan.poses.drawing import to_float, to_uint8, write_image
+from pose_gan.poses.keypoints import Annotations, read_annotations, write_annotations
+from pose_gan.poses.skeleton import COCO18
 
-ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 NOTEBOOK = EXAMPLES / "demo.ipynb"
 

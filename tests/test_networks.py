@@ -9,33 +9,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from makers import SIZE, config, inputs
 
 from pose_gan import geometry
 from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
 from pose_gan.networks import build_discriminator, build_generator, generator_config, logits_model
-from pose_gan.skeleton import Part, Skeleton
-
-SIZE = (96, 64)
-
-
-def config(**values) -> ModelConfig:
-    return ModelConfig(**{"image_size": SIZE, "width": 0.125, **values})
-
-
-def inputs(model: keras.Model, count: int = 2, seed: int = 0) -> dict[str, tf.Tensor]:
-    """Random photographs, and poses inside of the image with one joint missing."""
-    random = np.random.default_rng(seed)
-    values = {}
-    for tensor in model.inputs:
-        if tensor.name.endswith("keypoints"):
-            height, width = SIZE
-            pose = random.integers(0, (height, width), (count, tensor.shape[1], 2)).astype("float32")
-            pose[:, 1] = -1
-            values[tensor.name] = tf.constant(pose)
-        else:
-            values[tensor.name] = tf.constant(random.uniform(-1, 1, (count, *tensor.shape[1:])), tf.float32)
-    return values
+from pose_gan.poses.skeleton import Part, Skeleton
 
 
 @pytest.mark.parametrize(

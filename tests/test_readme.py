@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 
 from pose_gan import load_generator
-from pose_gan.formats import FORMATS
+from pose_gan.model_files.formats import FORMATS
 
-ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SMALLER = {  # beginning of a command → flags that make it quick
-    "-m data_prep demo": "--train_persons 2 --test_persons 2 --images_per_person 3 --workers 1",
-    "train.py": "--width 0.125 --iterations_per_epoch 2 --number_of_epochs 1",
+    "data demo": "--train_persons 2 --test_persons 2 --images_per_person 3 --workers 1",
+    "train": "--width 0.125 --iterations_per_epoch 2 --number_of_epochs 1",
 }
 
 
@@ -39,8 +39,7 @@ def test_the_demo_and_the_use_of_its_generator(tmp_path):
     for line in block("demo-commands").splitlines():
         _, *words = shlex.split(line)
         smaller = next((more for start, more in SMALLER.items() if " ".join(words).startswith(start)), "")
-        words = [str(ROOT / word) if word in ("train.py", "test.py") else word for word in words]
-        out = run([sys.executable, *words, *smaller.split()], tmp_path)
+        out = run([sys.executable, "-m", "pose_gan", *words, *smaller.split()], tmp_path)
     assert "mask-SSIM" in out
     for made in ("demo/report.html", "demo/grid.png", "demo/generated/metrics.json", "demo/run/generator.h5"):
         assert (tmp_path / made).stat().st_size > 0, made
@@ -52,7 +51,7 @@ def test_the_demo_and_the_use_of_its_generator(tmp_path):
 def check_every_exported_form(folder: Path) -> None:
     """Each in a fresh process, and but for Keras' own formats in one that cannot import this package."""
     for line in block("export-commands").splitlines():
-        out = run([sys.executable, *shlex.split(line)[1:]], folder)
+        out = run([sys.executable, "-m", "pose_gan", *shlex.split(line)[1:]], folder)
     assert "preset          full" in out
     inputs = np.load(folder / "inputs.npz")
     generator = load_generator(folder / "demo/run")
@@ -76,7 +75,7 @@ def test_make_demo_runs_the_same_commands():
     makefile = re.sub(r"\\\n\s*", "", (ROOT / "Makefile").read_text())
     recipes = {line.strip() for line in makefile.splitlines() if line.startswith("\t")}
     for line in block("demo-commands").splitlines():
-        assert line.replace("python ", "$(BIN)/python ", 1) in recipes
+        assert line.replace("pose-gan ", "$(BIN)/pose-gan ", 1) in recipes
 
 
 def test_the_requirements_are_the_package_and_tensorflow():

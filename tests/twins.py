@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from pose_gan.skeleton import COCO18, Part, Skeleton
+from pose_gan.poses.skeleton import COCO18, Part, Skeleton
 
 NO_TRANSFORM = (1.0, 0.0, 1000.0, 0.0, 1.0, 1000.0, 0.0, 0.0)
 

@@ -13,9 +13,15 @@ from pathlib import Path
 from pose_gan.errors import InputError
 from pose_gan.estimators.base import Estimator, EstimatorConfig, Poses
 
-__all__ = ["Estimator", "EstimatorConfig", "Poses", "load_estimator"]
+__all__ = ["Estimator", "EstimatorConfig", "Poses", "check_estimator", "load_estimator"]
 
 DEMO = "demo"  # the network that comes with the package
+
+
+def check_estimator(path: str | os.PathLike[str]) -> None:
+    """Raises InputError: there is no such file. Nothing is opened."""
+    if os.fspath(path) != DEMO and not Path(path).exists():
+        raise InputError(f"pose_estimator: {path}: no such file; give a network's file, or {DEMO!r} for the demo's own")
 
 
 def load_estimator(path: str | os.PathLike[str], config: EstimatorConfig | None = None) -> Estimator:
@@ -29,13 +35,12 @@ def load_estimator(path: str | os.PathLike[str], config: EstimatorConfig | None 
         config: how to run it; None: the defaults.
     Raises: InputError: no such file, or not one of these.
     """
+    check_estimator(path)
     config = config or EstimatorConfig()
     if os.fspath(path) == DEMO:
         from pose_gan.estimators.heatmap import demo_estimator
 
         return demo_estimator()
-    if not Path(path).exists():
-        raise InputError(f"pose_estimator: {path}: no such file; give a network's file, or {DEMO!r} for the demo's own")
     if Path(path).suffix == ".task":
         from pose_gan.estimators.landmarker import LandmarkerEstimator
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pose_gan.skeleton import Skeleton
+from pose_gan.poses.skeleton import Skeleton
 
 COLOUR_ORDERS = ("auto", "rgb", "bgr")
 INPUT_RANGES = ("auto", "bytes", "unit", "centred", "signed")  # 0..255, 0..1, -0.5..0.5, -1..1

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from pose_gan.keypoints import MISSING
-from pose_gan.skeleton import COCO18
+from pose_gan.poses.keypoints import MISSING
+from pose_gan.poses.skeleton import COCO18
 
 NUM_JOINTS = COCO18.num_joints
 NUM_HEATMAPS = NUM_JOINTS + 1  # the last one is the background

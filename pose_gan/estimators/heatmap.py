@@ -19,8 +19,8 @@ from keras import layers
 
 from pose_gan.errors import InputError
 from pose_gan.estimators.base import Poses
-from pose_gan.keypoints import MISSING
-from pose_gan.skeleton import COCO18, Skeleton
+from pose_gan.poses.keypoints import MISSING
+from pose_gan.poses.skeleton import COCO18, Skeleton
 
 DEMO_FILE = Path(__file__).with_name("demo.weights.h5")  # weights only: whole models tie to a version of Keras
 HEIGHT = 128  # of the images that the network sees; pixels
@@ -209,6 +209,6 @@ class HeatMapEstimator:
 def demo_estimator() -> HeatMapEstimator:
     """The network that comes with the package. It knows the people of the demo data (`data_prep demo`) only.
 
-    It was trained on drawings by `python -m data_prep train-estimator`; on photographs its answers mean nothing.
+    It was trained on drawings by `pose-gan data train-estimator`; on photographs its answers mean nothing.
     """
     return HeatMapEstimator(load_network(DEMO_FILE), "demo network (knows drawn people only)")

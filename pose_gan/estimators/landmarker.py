@@ -14,9 +14,9 @@ import numpy as np
 
 from pose_gan.errors import InputError
 from pose_gan.estimators.base import Poses
-from pose_gan.framing import Colour, Frame
-from pose_gan.keypoints import MISSING
-from pose_gan.skeleton import COCO18, Skeleton
+from pose_gan.poses.framing import Colour, Frame
+from pose_gan.poses.keypoints import MISSING
+from pose_gan.poses.skeleton import COCO18, Skeleton
 
 # MediaPipe's landmark of each joint, by anatomy: left and right are the person's.
 # In the released annotations `Leye` and `Lear` are the person's right eye and ear; so they are here.

@@ -18,7 +18,7 @@ import tensorflow as tf
 from pose_gan.errors import InputError
 from pose_gan.estimators import cmu
 from pose_gan.estimators.base import EstimatorConfig
-from pose_gan.pretrained import graph_function, read_graph
+from pose_gan.estimators.pretrained import graph_function, read_graph
 
 # Names that published graphs use for the image, and for the maps (one tensor, or two)
 INPUTS = ("image", "input", "input_1", "inputs", "Placeholder", "x")

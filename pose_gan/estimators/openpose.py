@@ -11,8 +11,8 @@ from pose_gan.errors import InputError
 from pose_gan.estimators.base import EstimatorConfig, Poses
 from pose_gan.estimators.decoding import NUM_AFFINITIES, NUM_HEATMAPS, NUM_JOINTS, find_people, smooth
 from pose_gan.estimators.networks import open_network
-from pose_gan.keypoints import MISSING, found
-from pose_gan.skeleton import COCO18, Skeleton
+from pose_gan.poses.keypoints import MISSING, found
+from pose_gan.poses.skeleton import COCO18, Skeleton
 
 BOX = 368  # pixels of height, the size that these networks were trained at
 MULTIPLE = 16  # sides of the network's input; some graphs join maps of several strides

@@ -43,6 +43,7 @@ __all__ = [
     "BY_DEFAULT",
     "METRICS",
     "PROTOCOLS",
+    "RANKING",
     "CannotCompute",
     "ImageBatch",
     "Metric",
@@ -73,6 +74,7 @@ _ORDER = (
 _SPECS = {spec.name: spec for spec in (*_SSIM, *_L1, *_PSNR, *_INCEPTION, *_DETECTION, *_FID, *_LPIPS, *_POSE)}
 
 METRICS: dict[str, MetricSpec] = {name: _SPECS[name] for name in dict.fromkeys((*_ORDER, *_SPECS))}
+RANKING = "mask_ssim"  # which of them puts examples in order
 BY_DEFAULT = tuple(name for name, spec in METRICS.items() if spec.by_default)
 
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from scipy.special import stdtrit
 
 from pose_gan.errors import InputError
 from pose_gan.metrics.body_mask import body_mask
-from pose_gan.skeleton import COCO18, Skeleton
+from pose_gan.poses.skeleton import COCO18, Skeleton
 
 Value = TypeVar("Value")
 
@@ -106,6 +105,8 @@ class Result:
         """
         if self.values is None or len(self.values) < 2:
             return None
+        from scipy.special import stdtrit
+
         freedom = len(self.values) - 1
         half = float(stdtrit(freedom, 0.975) * np.std(self.values, ddof=1) / math.sqrt(len(self.values)))
         return self.mean - half, self.mean + half
@@ -222,7 +223,7 @@ def image_pair(generated: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray
         if image.dtype != np.uint8 or image.ndim not in (3, 4) or image.shape[-1] != 3:
             raise InputError(
                 f"{name}: expected uint8 images (N, H, W, 3) or (H, W, 3), got {image.dtype} {image.shape}; "
-                "pose_gan.drawing.to_uint8 converts from [-1, 1]"
+                "pose_gan.poses.drawing.to_uint8 converts from [-1, 1]"
             )
         images.append(image if image.ndim == 4 else image[None])
     if images[0].shape != images[1].shape:

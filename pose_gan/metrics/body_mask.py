@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pose_gan.errors import InputError
-from pose_gan.keypoints import found
-from pose_gan.skeleton import COCO18, Skeleton
+from pose_gan.poses.keypoints import found
+from pose_gan.poses.skeleton import COCO18, Skeleton
 
 RADIUS = 4  # of discs, and half the width of limbs; pixels, whatever the size of the image
 CLOSING = 2  # half side of the closing square: 5×5

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from pose_gan.errors import InputError
+from pose_gan.estimators.pretrained import graph_function, read_graph
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, PerImage, image_pair
-from pose_gan.pretrained import graph_function, read_graph
 
 Detector = Callable[[np.ndarray], np.ndarray]
 """uint8 `(N, H, W, 3)`, RGB → float64 `(N,)` in [0, 1]: the confidence of the surest person box, 0 where none."""
@@ -137,6 +136,8 @@ def graph_detector(path: str | os.PathLike[str]) -> Detector:
     Raises: CannotCompute: that package is not installed; InputError: no such file, or not such a graph.
     """
     file = _ssdlite_file() if os.fspath(path) == SSDLITE else Path(path)
+    import tensorflow as tf
+
     definition = read_graph(file, "--detector_graph")
     names = {node.name for node in definition.node}
     if missing := [name for name in (GRAPH_INPUT, *GRAPH_OUTPUTS) if name not in names]:

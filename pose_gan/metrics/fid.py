@@ -14,8 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from pose_gan.errors import InputError
-from pose_gan.files import list_images
-from pose_gan.images import read_image
+from pose_gan.files.folders import list_images
+from pose_gan.files.images import read_image
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result
 from pose_gan.metrics.inception import BATCH, SCALES, Inception, Scale, bicubic
 

@@ -16,14 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
 from pose_gan.errors import InputError
+from pose_gan.estimators.pretrained import imagenet_weights, read_graph
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions
-from pose_gan.pretrained import imagenet_weights, read_graph
 
 SIDE = 299  # pixels of the networks' input, whatever the aspect of the image
 BATCH = 32  # images that go through a network together
@@ -104,6 +102,8 @@ def open_graph(path: str | os.PathLike[str]) -> Inception:
         path: `classify_image_graph_def.pb`.
     Raises: InputError: no such file, or another network.
     """
+    import tensorflow as tf
+
     definition = read_graph(path, "--inception_graph")
     nodes = {node.name: node for node in definition.node}
     if missing := [name for name in (_INPUT, _POOL, _LOGITS) if name not in nodes]:
@@ -141,6 +141,9 @@ def open_keras(weights: str | os.PathLike[str]) -> Inception:
         weights: `imagenet` (Keras' file, downloaded once to `~/.keras/models`) or the path of such a file.
     Raises: InputError: weights that cannot be had or read.
     """
+    import keras
+    import tensorflow as tf
+
     path = Path(weights)
     if weights == "imagenet":
         path = imagenet_weights(

@@ -7,7 +7,6 @@ person image generation, NIPS 2017.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import rel_entr
 
 from pose_gan.errors import InputError
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result
@@ -29,6 +28,8 @@ def inception_score(probabilities: np.ndarray, splits: int = SPLITS) -> tuple[fl
     Matches: `get_inception_score` of openai/improved-gan, the authors' code.
     Deviation: a probability that is exactly 0 adds nothing; there it makes the score NaN.
     """
+    from scipy.special import rel_entr
+
     probabilities = np.asarray(probabilities)
     if probabilities.ndim != 2:
         raise InputError(f"probabilities: expected (N, classes), got {probabilities.shape}")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_gan.errors import InputError
-from pose_gan.keypoints import found
-from pose_gan.skeleton import COCO18, Skeleton
+from pose_gan.poses.keypoints import found
+from pose_gan.poses.skeleton import COCO18, Skeleton
 
 HEAD_SIZE = 0.3  # torso lengths
 

@@ -19,7 +19,7 @@ from pose_gan.errors import InputError
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricSpec, PerImage, image_pair
 from pose_gan.metrics.body_mask import body_mask
 from pose_gan.metrics.similarity import Similarity
-from pose_gan.skeleton import COCO18, Skeleton
+from pose_gan.poses.skeleton import COCO18, Skeleton
 
 MASK_SETTING = "body mask of the target pose, half width 4 px, closed by a 5x5 square"
 

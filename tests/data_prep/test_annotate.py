@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 from PIL import Image
 
 from data_prep import annotate as verb
@@ -19,11 +20,9 @@ from data_prep.journal import Entry, Journal
 from data_prep.reading import read_batches
 from pose_gan.errors import InputError
 from pose_gan.estimators import Poses
-from pose_gan.images import read_image
-from pose_gan.keypoints import found, read_annotations
-from pose_gan.skeleton import COCO18
-
-ROOT = Path(__file__).resolve().parents[2]
+from pose_gan.files.images import read_image
+from pose_gan.poses.keypoints import found, read_annotations
+from pose_gan.poses.skeleton import COCO18
 
 
 class Sums:
@@ -55,6 +54,7 @@ def folder(tmp_path) -> Path:
 
 def run(folder: Path, monkeypatch, *flags: str, estimator: Sums | None = None) -> Path:
     """The verb with the stand-in estimator. Returns: the CSV."""
+    monkeypatch.setattr(verb, "check_estimator", lambda path: None)
     monkeypatch.setattr(verb, "load_estimator", lambda path, config: estimator or Sums())
     annotations = folder.parents[1] / "annotations"
     data = ["--dataset", "mine", "--images_dir", str(folder.parent), "--annotations_dir", str(annotations)]

@@ -9,8 +9,8 @@ from PIL import Image
 
 from data_prep import check
 from pose_gan.errors import InputError
-from pose_gan.keypoints import read_annotations, write_annotations
-from pose_gan.skeleton import COCO18
+from pose_gan.poses.keypoints import read_annotations, write_annotations
+from pose_gan.poses.skeleton import COCO18
 
 NAMES = [f"000{p}_c1_{i}.jpg" for p in (1, 2, 3) for i in (1, 2, 3)]  # of `tiny_data`
 
@@ -135,7 +135,7 @@ def test_joints_outside_and_nobody_found(tiny_data, capsys):
     said = capsys.readouterr().out
     assert "  PROBLEM (2): joints outside of their image" in said
     assert "  note (1): images without a joint" in said
-    assert "none yet: list them with python -m data_prep pairs" in said
+    assert "none yet: list them with pose-gan data pairs" in said
     assert "verdict: 2 problems for" in said
 
 

@@ -8,10 +8,10 @@ from PIL import Image
 
 from data_prep import demo
 from data_prep.people.dataset import PersonTask, draw_images
+from pose_gan.data.pairs import make_pairs, person_of
 from pose_gan.errors import InputError
-from pose_gan.files import list_images
-from pose_gan.keypoints import MISSING, found, has_required_joints, read_annotations
-from pose_gan.pairs import make_pairs, person_of
+from pose_gan.files.folders import list_images
+from pose_gan.poses.keypoints import MISSING, found, has_required_joints, read_annotations
 
 
 def flags(folder, **changes):

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from data_prep import flip
+from pose_gan.data.pairs import make_pairs
 from pose_gan.errors import InputError
-from pose_gan.files import list_images
-from pose_gan.images import read_image
-from pose_gan.keypoints import Annotations, found, read_annotations, write_annotations
-from pose_gan.pairs import make_pairs
-from pose_gan.skeleton import COCO18
+from pose_gan.files.folders import list_images
+from pose_gan.files.images import read_image
+from pose_gan.poses.keypoints import Annotations, found, read_annotations, write_annotations
+from pose_gan.poses.skeleton import COCO18
 
 SIZE = (128, 64)
 

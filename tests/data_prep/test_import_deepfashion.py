@@ -11,10 +11,10 @@ from PIL import Image
 
 from data_prep import import_deepfashion
 from data_prep.import_deepfashion import flat_name, key_of
+from pose_gan.data.pairs import person_of
 from pose_gan.errors import InputError
-from pose_gan.files import list_images
-from pose_gan.keypoints import write_annotations
-from pose_gan.pairs import person_of
+from pose_gan.files.folders import list_images
+from pose_gan.poses.keypoints import write_annotations
 
 TREE = {  # place in the tree → the name without prefix and underscores
     "WOMEN/Dresses/id_00005537/05_4_full.jpg": "WOMENDressesid00005537054full.jpg",
@@ -85,8 +85,8 @@ def test_release_split(source, given, capsys):
     assert "train: 2 images, 2 persons -> data/fashion-dataset/train" in said
     assert "images in neither split, left out: 1" in said
     assert "other files, left out: 1 (README.txt)" in said
-    assert "data_prep annotate" not in said  # it is done
-    assert "python -m data_prep pairs --dataset fashion\n" in said
+    assert "data annotate" not in said  # it is done
+    assert "pose-gan data pairs --dataset fashion\n" in said
 
 
 def test_release_split_without_its_files(source):
@@ -172,7 +172,7 @@ def test_patn_split_with_its_pairs(source, pairs, capsys):
     said = capsys.readouterr().out
     assert "warning: train: 2 pairs, PATN as published has 101966" in said
     assert "warning: test: 2 pairs, PATN as published has 8570" in said
-    assert "data_prep annotate" in said
+    assert "data annotate" in said
     assert "data_prep pairs" not in said  # they are there
 
 

@@ -55,8 +55,8 @@ def test_images_are_copied_and_others_left_out(source, capsys):
     assert "test: other files, left out: 3 (0002_c1s1_000451_03.jpg.jpg, Thumbs.db, readme.txt)" in said
     assert "warning: bounding_box_train holds 3 images, Market-1501 as published 12936" in said
     assert "warning: bounding_box_test holds 3 images, Market-1501 as published 19732" in said
-    assert "python -m data_prep annotate --dataset market --pose_estimator FILE\n" in said
-    assert "python -m data_prep pairs --dataset market\n" in said
+    assert "pose-gan data annotate --dataset market --pose_estimator FILE\n" in said
+    assert "pose-gan data pairs --dataset market\n" in said
 
 
 def test_the_published_counts_give_no_warning(source, capsys, monkeypatch):
@@ -76,8 +76,8 @@ def test_the_next_steps_have_the_flags_and_leave_out_what_is_done(source, capsys
         Path(f"csv/mine-annotation-{split}.csv").touch()
     import_market.main([str(source), *flags, "--overwrite"])
     said = capsys.readouterr().out
-    assert "data_prep annotate" not in said
-    assert "python -m data_prep pairs --dataset mine --annotations_dir csv\n" in said
+    assert "data annotate" not in said
+    assert "pose-gan data pairs --dataset mine --annotations_dir csv\n" in said
 
 
 def test_links_are_the_same_files_and_outlive_the_source(source):

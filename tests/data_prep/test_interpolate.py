@@ -7,9 +7,9 @@ import pytest
 
 from data_prep import interpolate
 from pose_gan.errors import InputError
-from pose_gan.keypoints import found, read_annotations, write_annotations
-from pose_gan.sequences import METHODS, fill_missing, frame_order
-from pose_gan.skeleton import COCO18
+from pose_gan.poses.keypoints import found, read_annotations, write_annotations
+from pose_gan.poses.sequences import METHODS, fill_missing, frame_order
+from pose_gan.poses.skeleton import COCO18
 
 
 def slow_fill(track, method, max_gap):

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 import data_prep.__main__
 import data_prep.pairs
+from pose_gan.data.pairs import make_pairs, read_pairs, sample_pairs
 from pose_gan.errors import InputError
-from pose_gan.keypoints import HEADER, read_annotations
-from pose_gan.pairs import make_pairs, read_pairs, sample_pairs
-
-ROOT = Path(__file__).resolve().parents[2]
+from pose_gan.poses.keypoints import HEADER, read_annotations
 
 
 def run(*arguments):
@@ -132,7 +130,7 @@ def test_market_full(shared_data, tmp_path, capsys):
 def test_help_lists_the_verbs(capsys):
     assert data_prep.__main__.main(["--help"]) == 0
     printed = capsys.readouterr().out
-    for verb, text in data_prep.__main__.VERBS.items():
+    for verb, text in data_prep.__main__.VERBS.about.items():
         assert f"  {verb} " in printed
         assert text in printed
 

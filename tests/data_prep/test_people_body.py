@@ -7,7 +7,7 @@ from data_prep.people import Body, sample_pose
 from data_prep.people.body import FOREARM, SHANK, THIGH, UPPER_ARM, Frame, joints_3d, pose_body, rotation
 from data_prep.people.head import ellipsoid
 from data_prep.people.raster import build_surface, rasterise
-from pose_gan.skeleton import COCO18
+from pose_gan.poses.skeleton import COCO18
 
 BONES = (("sho", "elb", UPPER_ARM), ("elb", "wri", FOREARM), ("hip", "kne", THIGH), ("kne", "ank", SHANK))
 

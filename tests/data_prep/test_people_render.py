@@ -21,8 +21,8 @@ from data_prep.people import (
     sample_shot,
     walk_sequence,
 )
-from pose_gan.keypoints import MISSING, found, has_required_joints
-from pose_gan.skeleton import COCO18
+from pose_gan.poses.keypoints import MISSING, found, has_required_joints
+from pose_gan.poses.skeleton import COCO18
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 GREY = plain((128, 128, 128))

@@ -10,11 +10,11 @@ from PIL import Image
 
 from data_prep import resize
 from pose_gan.errors import InputError
-from pose_gan.files import list_images
-from pose_gan.framing import Frame
-from pose_gan.images import image_size, read_header, read_image, save_image
-from pose_gan.keypoints import found, read_annotations, write_annotations
-from pose_gan.skeleton import COCO18
+from pose_gan.files.folders import list_images
+from pose_gan.files.images import image_size, read_header, read_image, save_image
+from pose_gan.poses.framing import Frame
+from pose_gan.poses.keypoints import found, read_annotations, write_annotations
+from pose_gan.poses.skeleton import COCO18
 
 SIZE = (128, 64)
 

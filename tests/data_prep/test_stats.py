@@ -12,11 +12,11 @@ from PIL import Image
 from data_prep import stats
 from data_prep.check import SplitFiles
 from data_prep.stats import count, joint_picture, spread, unseen_share
-from pose_gan.drawing import hues
+from pose_gan.data.pairs import make_pairs
 from pose_gan.errors import InputError
-from pose_gan.keypoints import Annotations, found, read_annotations
-from pose_gan.pairs import make_pairs
-from pose_gan.skeleton import COCO18
+from pose_gan.poses.drawing import hues
+from pose_gan.poses.keypoints import Annotations, found, read_annotations
+from pose_gan.poses.skeleton import COCO18
 
 
 def flags(data):

@@ -1,4 +1,4 @@
-"""`python -m data_prep train-estimator`: what it draws, how it changes images, runs that were stopped."""
+"""`pose-gan data train-estimator`: what it draws, how it changes images, runs that were stopped."""
 
 import keras
 import numpy as np
@@ -7,13 +7,14 @@ import tensorflow as tf
 
 from data_prep import train_estimator
 from data_prep.augment import augment
+from data_prep.estimator_data import IMAGES_PER_PERSON, SIZE, draw_person
 from data_prep.people import dataset, sample_identity
-from data_prep.train_estimator import IMAGES_PER_PERSON, SIZE, draw_person, main
-from pose_gan.drawing import write_image
+from data_prep.train_estimator import main
 from pose_gan.errors import InputError
 from pose_gan.estimators.heatmap import STRIDE, HeatMapEstimator, load_network
-from pose_gan.keypoints import found, write_annotations
-from pose_gan.skeleton import COCO18
+from pose_gan.poses.drawing import write_image
+from pose_gan.poses.keypoints import found, write_annotations
+from pose_gan.poses.skeleton import COCO18
 
 
 def flags(folder, **changes):

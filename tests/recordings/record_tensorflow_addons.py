@@ -1,4 +1,4 @@
-"""Records what tensorflow-addons 0.23 computes, for `tests/test_recordings.py`.
+"""Records what tensorflow-addons 0.23 computes, for `tests/layers/test_recordings.py`.
 
 tensorflow-addons cannot be installed beside Keras 3: this script runs in an environment of its own
 (see README.md in this folder) and imports nothing of this project.

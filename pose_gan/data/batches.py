@@ -1,0 +1,109 @@
+"""The pairs of a split, ready for a network: checked once, then streamed as batches.
+
+A batch is a dict of float32 tensors:
+
+    source_image, target_image          (batch, height, width, 3), range [-1, 1]
+    source_keypoints, target_keypoints  (batch, joints, 2), (y, x) in pixels, −1 where missing
+    background                          (batch, height, width, 3), the target's; only with `use_bg`
+
+Images are decoded as they are needed and keypoints stay numbers: nothing is cached on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from pose_gan.data.pair_data import PairData
+from pose_gan.errors import InputError
+
+Batch = dict[str, tf.Tensor]
+
+
+def training_batches(data: PairData, batch_size: int, seed: int, position: int = 0) -> tf.data.Dataset:
+    """Endless full batches of shuffled pairs.
+
+    The order of a pass over the pairs depends on nothing but `(seed, number of the pass)`, and
+    batches run on from one pass into the next; so a run that resumes at `position` sees exactly
+    what it would have seen without a break.
+
+    Args:
+        data: from `open_pairs`.
+        batch_size: pairs a batch.
+        seed: of the order, 0 or more.
+        position: pairs that have been consumed already.
+    """
+    count = len(data)
+    first_pass, start = divmod(position, count)
+
+    def order(number: np.ndarray) -> np.ndarray:
+        permutation = np.random.default_rng([seed, int(number)]).permutation(count)
+        return permutation[start:] if number == first_pass else permutation
+
+    def one_pass(number: tf.Tensor) -> tf.data.Dataset:
+        rows = tf.numpy_function(order, [number], tf.int64, stateful=False)
+        return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(rows, [None]))
+
+    rows = tf.data.Dataset.counter(first_pass).flat_map(one_pass)
+    return _load(rows, data).batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def ordered_batches(data: PairData, batch_size: int) -> tf.data.Dataset:
+    """Every pair once, in the order of the list; the last batch may be smaller."""
+    rows = tf.data.Dataset.range(len(data))
+    return _load(rows, data).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def iterate(dataset: tf.data.Dataset, data: PairData) -> Iterator[Batch]:
+    """The batches of a data set made from `data`; use it for every loop over one.
+
+    Raises: InputError: names the image that could not be decoded (truncated, or replaced since
+        `open_pairs`), which TensorFlow's own error does not.
+    """
+    batches = iter(dataset)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except tf.errors.OpError:
+            for path in data.files():
+                try:
+                    _read(tf.constant(path), data.image_size)
+                except tf.errors.OpError as error:
+                    reason = str(error.message).rpartition("}} ")[2].splitlines()[0]
+                    raise InputError(f"{path}: damaged or changed while in use; replace it ({reason})") from None
+            raise  # no file is at fault
+        yield batch
+
+
+def _read(path: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
+    """float32 `(height, width, 3)`, range [-1, 1]."""
+    # Decodes PNG too. The default IDCT is up to 20 grey levels off the exact one, which Pillow uses.
+    pixels = tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
+    return tf.cast(tf.ensure_shape(pixels, (*image_size, 3)), tf.float32) / 127.5 - 1.0
+
+
+def _load(rows: tf.data.Dataset, data: PairData) -> tf.data.Dataset:
+    """Row numbers of `data.pairs` → dicts of one sample each, in the same order."""
+    with tf.device("CPU:0"):
+        pairs = tf.constant(data.numbers)
+        keypoints = tf.constant(data.keypoints)
+        images = tf.constant([str(data.image_path(name)) for name in data.names], tf.string)
+        backgrounds = tf.constant([str(data.background_path(name)) for name in data.names], tf.string)
+
+    def sample(row: tf.Tensor) -> Batch:
+        source, target = pairs[row][0], pairs[row][1]
+        values = {
+            "source_image": _read(images[source], data.image_size),
+            "target_image": _read(images[target], data.image_size),
+            "source_keypoints": keypoints[source],
+            "target_keypoints": keypoints[target],
+        }
+        if data.use_bg:
+            values["background"] = _read(backgrounds[target], data.image_size)
+        return values
+
+    return rows.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

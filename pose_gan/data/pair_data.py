@@ -1,0 +1,185 @@
+"""The pairs of a split with their images and keypoints, found and checked once."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pose_gan.config import DataConfig
+from pose_gan.data.pairs import read_pairs
+from pose_gan.data.places import places_of
+from pose_gan.errors import InputError
+from pose_gan.files.images import read_header
+from pose_gan.poses.keypoints import Annotations, found, read_annotations
+from pose_gan.poses.skeleton import COCO18, Skeleton
+
+# Files that TensorFlow decodes to exactly the pixels that `read_image` returns: format → modes.
+if TYPE_CHECKING:
+    import pandas as pd
+
+_JPEG_MODES = ("L", "RGB")
+
+DECODED = {"JPEG": _JPEG_MODES, "MPO": _JPEG_MODES, "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I")}
+
+_HEADER_THREADS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class PairData:
+    """The pairs of a split, after `open_pairs` has checked them.
+
+    Attributes:
+        pairs: columns `from` and `to`, image names.
+        annotations: keypoints of at least all images in `pairs`.
+        images_dir: the folder of the images.
+        image_size: (height, width) in pixels, of every image.
+        skeleton: what the keypoints mean.
+        use_bg: whether batches hold the target's background, `<stem of the target>_BG.jpg`.
+    """
+
+    pairs: pd.DataFrame
+    annotations: Annotations
+    images_dir: Path
+    image_size: tuple[int, int]
+    skeleton: Skeleton
+    use_bg: bool = False
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @cached_property
+    def _factors(self) -> tuple[np.ndarray, list[str]]:
+        import pandas as pd
+
+        numbers, names = pd.factorize(self.pairs.to_numpy().ravel())
+        return numbers, list(names)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of the images in the pairs, each once, in order of appearance."""
+        return self._factors[1]
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The pairs as numbers into `names`: int32 `(len(self), 2)`, source and target."""
+        return self._factors[0].astype(np.int32).reshape(-1, 2)
+
+    @cached_property
+    def keypoints(self) -> np.ndarray:
+        """float32 `(len(names), joints, 2)`, (y, x) in pixels, −1 where missing."""
+        rows = [self.annotations.rows[name] for name in self.names]
+        return self.annotations.keypoints[rows].astype(np.float32)
+
+    def image_path(self, name: str) -> Path:
+        return self.images_dir / name
+
+    def background_path(self, name: str) -> Path:
+        """The background image that belongs to the target `name`."""
+        return self.images_dir / f"{Path(name).stem}_BG.jpg"
+
+    def files(self) -> list[str]:
+        """All image files that batches are made of: the images in the order of `names`, then backgrounds."""
+        paths = [self.image_path(name) for name in self.names]
+        if self.use_bg:
+            paths += [self.background_path(name) for name in dict.fromkeys(self.pairs["to"])]
+        return [str(path) for path in paths]
+
+
+def open_pairs(
+    data: DataConfig,
+    split: str,
+    image_size: tuple[int, int],
+    skeleton: Skeleton = COCO18,
+    use_bg: bool = False,
+    limit: int | None = None,
+) -> PairData:
+    """Finds and checks the files of a split; nothing is made. Only images that pairs use are checked.
+
+    Args:
+        data: where the files are. `fashion` also finds files named `fasion`, and the other way round.
+        split: `train` or `test`.
+        image_size: (height, width) in pixels that every image must have.
+        skeleton: joints of the annotations.
+        use_bg: whether each target must have a background image.
+        limit: keep the first `limit` pairs; None keeps all.
+
+    Raises: InputError: names the file (and row, joint) of the first thing that is absent or wrong.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"the number of pairs must be 1 or more, got {limit}")
+    places = places_of(data, split)
+    places.check()
+
+    annotations = read_annotations(places.annotations, skeleton)
+    pairs = read_pairs(places.pairs)
+    pairs = pairs.head(len(pairs) if limit is None else limit)
+    if pairs.empty:
+        raise InputError(f"{places.pairs}: no pairs; make them again with: pose-gan data pairs {places.flags}")
+    opened = PairData(pairs, annotations, places.images, (image_size[0], image_size[1]), skeleton, use_bg)
+    _check_pairs(opened, places.pairs)
+    _check_keypoints(opened)
+    _check_images(opened)
+    return opened
+
+
+def _check_pairs(data: PairData, pairs_path: Path) -> None:
+    """Every image of a pair is annotated and present, and every target has its background."""
+    absent = {name for name in data.names if not data.image_path(name).is_file()}
+    no_bg = set()
+    if data.use_bg:
+        no_bg = {name for name in dict.fromkeys(data.pairs["to"]) if not data.background_path(name).is_file()}
+    unknown = set(data.names) - set(data.annotations.names)
+    if not (unknown or absent or no_bg):
+        return
+    for row, pair in enumerate(data.pairs.to_numpy(), start=2):
+        for column, name in zip(("from", "to"), pair, strict=True):
+            where = f"{pairs_path}, row {row}, column {column}: {name}"
+            if name in unknown:
+                raise InputError(
+                    f"{where} has no keypoints in {data.annotations.path}; annotate it, or make the pairs again"
+                )
+            if name in absent:
+                raise InputError(f"{where} is not in {data.images_dir}; add the image, or make the pairs again")
+            if column == "to" and name in no_bg:
+                raise InputError(
+                    f"{where} needs its background, {data.background_path(name)}; add it, or leave use_bg off"
+                )
+
+
+def _check_keypoints(data: PairData) -> None:
+    height, width = data.image_size
+    outside = found(data.keypoints) & ~((data.keypoints >= 0) & (data.keypoints < (height, width))).all(axis=-1)
+    for image, joint in np.argwhere(outside)[:1]:
+        y, x = data.keypoints[image, joint].astype(int)
+        raise InputError(
+            f"{data.annotations.where(data.annotations.rows[data.names[image]])}: joint {data.skeleton.joints[joint]} "
+            f"at y={y}, x={x} is outside the image of {height}x{width} (height x width) pixels; "
+            "annotate the images at the size that the networks see"
+        )
+
+
+def _check_images(data: PairData) -> None:
+    def check(path: str) -> None:
+        header = read_header(path)
+        if header.mode not in DECODED.get(header.format, ()):
+            raise InputError(
+                f"{path}: {header.format} with pixels {header.mode}; save it as 8-bit RGB or grey JPEG or PNG"
+            )
+        if header.orientation != 1:
+            raise InputError(f"{path}: turned by EXIF (orientation {header.orientation}); save it upright")
+        if header.size != data.image_size:
+            (height, width), (wanted_height, wanted_width) = header.size, data.image_size
+            raise InputError(
+                f"{path}: {height}x{width} pixels (height x width), the networks take {wanted_height}x{wanted_width}; "
+                "resize the images and their annotations"
+            )
+
+    with ThreadPoolExecutor(min(_HEADER_THREADS, 2 * (os.cpu_count() or 1))) as threads:
+        for _ in threads.map(check, data.files()):
+            pass

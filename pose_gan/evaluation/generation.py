@@ -1,0 +1,176 @@
+"""From a generator to numbers: strips for all pairs of a list; `pose_gan.evaluation.scoring` gives their scores.
+
+A *strip* is source | target | generated side by side, in `<from>_<to>.png` (the names keep their
+suffixes), as the release writes and reads it. Scoring reads strips back from disk, so it works on
+images made by any program; neither half keeps images in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from pose_gan.data.batches import iterate, ordered_batches
+from pose_gan.data.pair_data import PairData
+from pose_gan.errors import InputError
+from pose_gan.evaluation.scoring import score
+from pose_gan.evaluation.strip_names import strip_name
+from pose_gan.evaluation.strips import read_strip
+from pose_gan.files.folders import list_images
+from pose_gan.files.text import write_json
+from pose_gan.networks import compiled
+from pose_gan.poses.drawing import strip, to_uint8, write_image
+
+__all__ = ["generate", "read_strip", "score", "strip_name"]
+
+GENERATION_FILE = "generation.json"
+GENERATED_FOLDER = "generated"
+BATCH_SIZE = 16  # the fastest on CPU; on GPU more may be
+WRITERS = 2  # threads; compressing a PNG takes less than generating its image
+
+
+def generate(
+    generator: keras.Model,
+    data: PairData,
+    output_dir: str | os.PathLike[str],
+    batch_size: int = BATCH_SIZE,
+    dropout: bool = False,
+    overwrite: bool = False,
+    truncate: bool = False,
+) -> int:
+    """Generates the target image of every pair, and writes strips.
+
+    Makes `output_dir/<from>_<to>.png` (the strip), `output_dir/generated/<from>_<to>.png` (the
+    generated image alone) and `output_dir/generation.json`, which says which generator and which data
+    they come from. A second call with the same generator, data and dropout makes what is missing and
+    no more; a call with another generator is refused, unless `overwrite`: then the PNG files of the
+    earlier generation are deleted first. A folder that holds images but no `generation.json` is never
+    touched.
+
+    Args:
+        generator: a model with the inputs `source_image`, `source_keypoints`, `target_keypoints` and
+            perhaps `background`; output `(B, H, W, 3)` in [-1, 1].
+        data: the pairs, from `open_pairs`.
+        output_dir: folder of the images; made where absent.
+        batch_size: pairs that go through the network together.
+        dropout: whether dropout stays on (`--use_dropout_test`). Random, unless seeded by the caller.
+        overwrite: whether images of another generator may be replaced.
+        truncate: whether generated images are cut to 8 bits, as in the authors' release, and not rounded.
+    Returns: the number of pairs that were generated now.
+    Raises: InputError: `output_dir` holds images of something else; an image cannot be read; the
+        generator gives numbers that are not finite.
+    """
+    output_dir = Path(output_dir)
+    done = _claim(output_dir, _fingerprint(generator, data, dropout), overwrite)
+    names = [strip_name(*pair) for pair in data.pairs.to_numpy()]
+    todo = _subset(data, [row for row, name in enumerate(names) if name not in done])
+    if not len(todo.pairs):
+        return 0
+    run = compiled(generator, dropout)
+    pairs = list(zip(todo.pairs["from"], todo.pairs["to"], strict=True))
+    writing: deque[Future[None]] = deque()
+    row = 0
+    with ThreadPoolExecutor(WRITERS) as pool, tqdm(total=len(pairs), unit="pair", desc="Generating") as progress:
+        for batch in iterate(ordered_batches(todo, batch_size), todo):
+            generated = np.asarray(run(batch))
+            sources, targets = to_uint8(batch["source_image"].numpy()), to_uint8(batch["target_image"].numpy())
+            for source, target, image in zip(sources, targets, generated, strict=True):
+                writing.append(pool.submit(_write_pair, output_dir, pairs[row], source, target, image, truncate))
+                row += 1
+            while len(writing) > 4 * batch_size:  # memory stays bounded where writing is the slower half
+                writing.popleft().result()
+            progress.update(len(generated))
+        for future in writing:
+            future.result()
+    return row
+
+
+def _write_pair(
+    output_dir: Path,
+    names: tuple[str, str],
+    source: np.ndarray,
+    target: np.ndarray,
+    image: np.ndarray,
+    truncate: bool,
+) -> None:
+    try:
+        generated = to_uint8(image, truncate)
+    except InputError as error:
+        raise InputError(
+            f"pair {names[0]} → {names[1]}: the generator's output is not an image: {error}; "
+            "its training may have diverged, try an earlier checkpoint"
+        ) from None
+    name = strip_name(*names)
+    write_image(output_dir / GENERATED_FOLDER / name, generated)
+    write_image(output_dir / name, strip(source, target, generated))  # last: its presence means done
+
+
+def _subset(data: PairData, rows: list[int]) -> PairData:
+    return dataclasses.replace(data, pairs=data.pairs.iloc[rows].reset_index(drop=True))
+
+
+def _claim(output_dir: Path, fingerprint: dict[str, Any], overwrite: bool) -> set[str]:
+    """Makes the folder ours; returns the strips that are done. Raises InputError: it is something else's."""
+    record = output_dir / GENERATION_FILE
+    strips = list_images(output_dir) if output_dir.is_dir() else []
+    if not record.exists():
+        if strips:
+            raise InputError(
+                f"{output_dir}: holds images that were not made here ({strips[0]}); "
+                "give another folder, or score what is there with load_generated_images"
+            )
+        write_json(record, fingerprint)
+        return set()
+    earlier = _read_record(record)
+    if earlier == fingerprint:
+        return set(strips)
+    changed = [key for key, value in fingerprint.items() if earlier.get(key) != value]
+    if not overwrite:
+        raise InputError(
+            f"{output_dir}: holds images that were generated with another {', '.join(changed)}; "
+            "give another folder, or replace them with overwrite"
+        )
+    for folder in (output_dir, output_dir / GENERATED_FOLDER):
+        for path in folder.glob("*.png"):
+            path.unlink()
+    write_json(record, fingerprint)
+    return set()
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {error}; give another folder") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected a table of keys; give another folder")
+    return values
+
+
+def _fingerprint(generator: keras.Model, data: PairData, dropout: bool) -> dict[str, Any]:
+    """What decides the pixels of a strip: everything but the list of pairs.
+
+    The generator is known by its weights and its layers, names included: to go on, load the same file.
+    """
+    weights = hashlib.sha256(generator.to_json().encode())
+    for variable in generator.weights:
+        weights.update(np.ascontiguousarray(variable.numpy()).data)
+    images = hashlib.sha256("\n".join(data.annotations.names).encode())
+    images.update(np.ascontiguousarray(data.annotations.keypoints).data)
+    return {
+        "generator": weights.hexdigest()[:16],
+        "dropout": dropout,
+        "images_dir": str(Path(data.images_dir).resolve()),
+        "annotations": images.hexdigest()[:16],
+        "image_size": list(data.image_size),
+    }

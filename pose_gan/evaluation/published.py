@@ -1,0 +1,128 @@
+"""Published numbers of the method, for tables that put measured ones beside them. Nothing here was measured by us.
+
+A number is kept as it was printed, since a digit more was never published. A metric stands under the name in
+`pose_gan.metrics.METRICS` whose protocol is that of the publication; what a table left out is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pose_gan.config import LossConfig, ModelConfig
+from pose_gan.errors import InputError
+from pose_gan.presets import DATASETS, dataset_defaults, preset
+
+PAPER = "Siarohin et al., CVPR 2018"
+LATER = "tables of later papers (Ren et al., CVPR 2020, and after), of the released weights"
+REAL = "real"
+
+DATASET_TITLES = {"market": "Market-1501", "fashion": "DeepFashion"}
+PRESET_TITLES = {"baseline": "Baseline", "dsc": "DSC", "fm": "PercLoss", "full": "Full"}
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A row of a published table, of one data set.
+
+    Attributes:
+        name: as the table calls it.
+        dataset: name in `DATASET_TITLES`.
+        source: publication and table.
+        pairs: number of test pairs.
+        values: metric → number, as printed.
+        preset: which of our presets it is the row of (`PRESET_TITLES`); `REAL` for real images; None: another method.
+        by_paper: whether it stands in the paper itself.
+    """
+
+    name: str
+    dataset: str
+    source: str
+    pairs: int
+    values: Mapping[str, str] = field(default_factory=dict)
+    preset: str | None = None
+    by_paper: bool = True
+
+
+def _market(name: str, numbers: str, key: str | None, table: str = "Table 3") -> PublishedRow:
+    metrics = ("ssim", "is", "mask_ssim", "mask_is", "ds")
+    values: dict[str, str] = dict(zip(metrics, numbers.split(), strict=True))
+    return PublishedRow(name, "market", f"{PAPER}, {table}", 12000, values, key)
+
+
+def _fashion(name: str, numbers: str, key: str | None, table: str = "Table 3") -> PublishedRow:
+    """Table 3 has no DS on DeepFashion: "all close to the value ~ 0.96". Table 1 has those of its own rows."""
+    values: dict[str, str] = dict(zip(("ssim", "is", "ds"), numbers.split(), strict=False))
+    return PublishedRow(name, "fashion", f"{PAPER}, {table}", 12000, values, key)
+
+
+ROWS: tuple[PublishedRow, ...] = (
+    _market("Ma et al.", "0.253 3.460 0.792 3.435 0.39", None, "Table 1"),
+    _market("Baseline", "0.256 3.188 0.784 3.580 0.595", "baseline"),
+    _market("DSC", "0.272 3.442 0.796 3.666 0.629", "dsc"),
+    _market("PercLoss", "0.276 3.342 0.788 3.519 0.603", "fm"),
+    _market("Full", "0.290 3.185 0.805 3.502 0.720", "full"),
+    _market("Real-Data", "1.00 3.86 1.00 3.36 0.74", REAL, "Tables 1 and 3"),
+    _fashion("Ma et al.", "0.762 3.090 0.95", None, "Table 1"),
+    _fashion("Baseline", "0.754 3.351", "baseline"),
+    _fashion("DSC", "0.754 3.352", "dsc"),
+    _fashion("PercLoss", "0.744 3.271", "fm"),
+    _fashion("Full", "0.756 3.439 0.96", "full", "Tables 1 and 3"),
+    _fashion("Real-Data", "1.000 3.898 0.98", REAL, "Tables 1 and 3"),
+    # Their SSIM on Market, 0.2683, is left out: by its size it is of another protocol than the one on DeepFashion
+    PublishedRow("Full", "market", LATER, 12000, {"lpips": "0.2994", "fid": "25.364"}, "full", False),
+    PublishedRow(
+        "Full", "fashion", LATER, 8570, {"ssim_gfla": "0.6786", "lpips": "0.2330", "fid": "18.457"}, "full", False
+    ),
+)
+
+
+def known_dataset(name: Any, image_size: Sequence[int]) -> str | None:
+    """The data set of `ROWS` that `name` is, in either spelling; None for others, and for images of another size."""
+    key = "fashion" if name == "fasion" else name
+    if key in DATASET_TITLES and tuple(image_size) == DATASETS[key].image_size:
+        return key
+    return None
+
+
+def published_rows(dataset: str | None) -> list[PublishedRow]:
+    """All rows of a data set, in the order of tables; none if it is unknown."""
+    return [row for row in ROWS if row.dataset == dataset]
+
+
+def paper_row(key: str | None, dataset: str | None) -> PublishedRow | None:
+    """The paper's own row of a preset, or of `REAL` images; None if there is none, or either is unknown."""
+    rows = (row for row in published_rows(dataset) if row.by_paper and row.preset == key)
+    return None if key is None else next(rows, None)
+
+
+# Settings that make a preset: what a row of the paper is about. Width, normalisation, sampling of pixels, length of
+# training and so on may differ from the paper's in a run of a preset.
+_MODEL = ("warp_skip", "warp_agg", "disc_type", "pose_rep_type", "use_input_pose", "use_bg")
+_LOSS = (
+    *("gan_penalty_weight", "l1_penalty_weight", "content_loss_layer", "nn_loss_area_size"),
+    *("tv_penalty_weight", "lstruct_penalty_weight"),
+)
+
+
+def preset_of(options: Mapping[str, Any]) -> str | None:
+    """The preset that a generator was trained with; None for other settings, or if nothing tells them.
+
+    Args:
+        options: as `pose-gan test` records them: `dataset`, and those of training under `training: <name>`.
+    """
+    names = (*_MODEL, *_LOSS)
+    trained = {name: options.get(f"training: {name}") for name in names}
+    size = options.get("training: image_size")
+    if None in trained.values() or not isinstance(size, list | tuple):
+        return None
+    try:
+        window = dataset_defaults(str(options.get("dataset")), (int(size[0]), int(size[1]))).nn_window
+    except (InputError, IndexError, TypeError, ValueError):
+        return None
+    for key in PRESET_TITLES:
+        settings = {**vars(ModelConfig()), **vars(LossConfig()), **preset(key, window)}
+        if all(trained[name] == settings[name] for name in names):
+            return key
+    return None

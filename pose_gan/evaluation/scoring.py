@@ -1,0 +1,133 @@
+"""Scores of images on disk: generated ones, the trivial answer, and the real ones themselves.
+
+Images are read as they are needed, in threads beside the computation; nothing is kept but what the
+metrics keep, at most a few numbers an image.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from tqdm import tqdm
+
+from pose_gan.data.pair_data import PairData
+from pose_gan.evaluation.scores import ROWS, Scores
+from pose_gan.evaluation.strips import JudgedImages, strips_of
+from pose_gan.metrics import (
+    BY_DEFAULT,
+    METRICS,
+    CannotCompute,
+    ImageBatch,
+    Metric,
+    MetricOptions,
+    NotComputed,
+    Outcome,
+    create_metrics,
+)
+
+BATCH = 16  # pairs
+READERS, AHEAD = 2, 3  # threads; batches that are read ahead
+NO_KEYPOINTS = "needs the keypoints of the target images: --dataset NAME, or --annotations FILE.csv"
+
+Metrics = dict[str, Metric | NotComputed]
+
+
+def score(
+    strips_dir: str | os.PathLike[str],
+    data: PairData,
+    metrics: Iterable[str] = BY_DEFAULT,
+    options: MetricOptions = MetricOptions(),  # noqa: B008
+    real: bool = False,
+) -> Scores:
+    """Scores the strips of all pairs in `data`, against the targets in the strips.
+
+    Args:
+        strips_dir: folder with a strip for every pair; other files in it are of no effect.
+        data: the pairs, and the target keypoints for the masked metrics.
+        metrics: names in `pose_gan.metrics.METRICS`.
+        options: files that some metrics need.
+        real: whether the target images are scored too, as the last row of the paper's Table 1.
+    Raises: InputError: names the first strip that is missing, unreadable or of another size; or an
+        unknown metric.
+    """
+    scorer = Scorer(metrics, options, real)
+    return scorer(strips_of(strips_dir, data))
+
+
+class Scorer:
+    """Opens what the metrics need at once, so that what is wrong with it shows before anything slow is done.
+
+    Args: as `score`.
+    Call arguments: the images. A scorer is used once.
+    Returns: the scores; a metric that cannot be computed is there with the reason.
+    Raises: InputError: an unknown metric, or a bad file in `options`; when called, an image that cannot be read.
+    """
+
+    def __init__(
+        self,
+        metrics: Iterable[str] = BY_DEFAULT,
+        options: MetricOptions = MetricOptions(),  # noqa: B008
+        real: bool = False,
+    ) -> None:
+        names = tuple(metrics)
+        rows = [row for row in ROWS if real or row != "real"]
+        self._rows: dict[str, Metrics] = {row: create_metrics(names, options) for row in rows}
+
+    def __call__(self, images: JudgedImages) -> Scores:
+        for metrics in self._rows.values():
+            for name in metrics:
+                if METRICS[name].needs_keypoints and images.annotations is None:
+                    metrics[name] = NotComputed(NO_KEYPOINTS)
+        with tqdm(total=len(images), unit="pair", desc="Scoring") as progress:
+            for batch, sources in self._batches(images):
+                judged = {"generated": batch.generated, "copy_source": sources, "real": batch.reference}
+                for row, metrics in self._rows.items():
+                    _update(metrics, batch if row == "generated" else batch.instead(judged[row]))
+                progress.update(len(batch))
+        return Scores({row: _outcomes(metrics) for row, metrics in self._rows.items()}, images)
+
+    def _batches(self, images: JudgedImages) -> Iterator[tuple[ImageBatch, np.ndarray]]:
+        """Batches, and their source images `(N, H, W, 3)`; read ahead in threads, masks drawn where they are needed."""
+        computed = [name for name, metric in self._rows["generated"].items() if not isinstance(metric, NotComputed)]
+        masked = any(METRICS[name].needs_keypoints for name in computed)
+
+        def prepare(start: int) -> tuple[ImageBatch, np.ndarray]:
+            rows = range(start, min(start + BATCH, len(images)))
+            sources, targets, generated = (np.stack(column) for column in zip(*map(images.read, rows), strict=True))
+            batch = ImageBatch(generated, targets, images.target_keypoints[start : start + BATCH], images.skeleton)
+            if masked:
+                _ = batch.masked_generated, batch.masked_reference  # now, beside the scoring of another batch
+            return batch, sources
+
+        reading: deque[Future[tuple[ImageBatch, np.ndarray]]] = deque()
+        with ThreadPoolExecutor(READERS) as threads:
+            for start in range(0, len(images), BATCH):
+                reading.append(threads.submit(prepare, start))
+                if len(reading) > AHEAD:
+                    yield reading.popleft().result()
+            while reading:
+                yield reading.popleft().result()
+
+
+def _update(metrics: Metrics, batch: ImageBatch) -> None:
+    for name, metric in metrics.items():
+        if isinstance(metric, NotComputed):
+            continue
+        try:
+            metric.update(batch)
+        except CannotCompute as error:
+            metrics[name] = NotComputed(str(error))
+
+
+def _outcomes(metrics: Metrics) -> dict[str, Outcome]:
+    outcomes: dict[str, Outcome] = {}
+    for name, metric in metrics.items():
+        try:
+            outcomes[name] = metric if isinstance(metric, NotComputed) else metric.result()
+        except CannotCompute as error:
+            outcomes[name] = NotComputed(str(error))
+    return outcomes

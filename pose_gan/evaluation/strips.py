@@ -1,0 +1,269 @@
+"""Images to judge: source, target and generated image of many pairs, found on disk and read one pair at a time.
+
+They lie in *strips*, source | target | generated side by side in `<from>_<to>.png` (the names keep
+their suffixes), as the release writes and reads them; or in three folders.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pose_gan.data.pair_data import PairData
+from pose_gan.data.pairs import read_pairs
+from pose_gan.errors import InputError
+from pose_gan.evaluation.strip_names import TAIL, spellings, split_name, strip_name
+from pose_gan.files.folders import list_images
+from pose_gan.files.images import image_size as size_of
+from pose_gan.files.images import read_image
+from pose_gan.poses.keypoints import Annotations, found
+from pose_gan.poses.skeleton import COCO18, Skeleton
+
+# Pictures side by side in a strip → places of source, target and generated image. Five: as PATN (Zhu et al., CVPR
+# 2019) writes them, each of the real images followed by its pose.
+PANELS = {3: (0, 1, 2), 5: (0, 2, 4)}
+HEADER_THREADS = 4
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedImages:
+    """Source, target and generated image of pairs, on disk.
+
+    Attributes:
+        pairs: columns `from` and `to`, image names.
+        files: for each pair its strip, or its source, target and generated image.
+        image_size: (height, width) in pixels, of every image.
+        folder: where the generated images are.
+        annotations: keypoints of at least all target images; None: not known.
+        skeleton: what the keypoints mean.
+    """
+
+    pairs: pd.DataFrame
+    files: Sequence[tuple[Path, ...]]
+    image_size: tuple[int, int]
+    folder: Path
+    annotations: Annotations | None = None
+    skeleton: Skeleton = COCO18
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @cached_property
+    def target_keypoints(self) -> np.ndarray:
+        """int `(len(self), joints, 2)`, (y, x) in pixels, −1 where missing; all missing without annotations."""
+        if self.annotations is None:
+            return np.full((len(self), self.skeleton.num_joints, 2), -1)
+        return self.annotations.keypoints[[self.annotations.rows[name] for name in self.pairs["to"]]]
+
+    def read(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Source, target and generated image of a pair, each uint8 `(H, W, 3)`.
+
+        Raises: InputError: an image that is absent, unreadable or of another size.
+        """
+        if len(self.files[row]) == 1:
+            return read_strip(self.files[row][0], self.image_size)
+        source, target, generated = (read_image(path) for path in self.files[row])
+        for path, image in zip(self.files[row], (source, target, generated), strict=True):
+            if image.shape[:2] != self.image_size:
+                raise InputError(f"{path}: {_text(image.shape)}, expected {_text(self.image_size)}")
+        return source, target, generated
+
+
+def read_strip(path: str | os.PathLike[str], image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Reads source, target and generated image, each uint8 `(H, W, 3)`.
+
+    Args:
+        path: a strip of three pictures, or of PATN's five.
+        image_size: (height, width) in pixels of each picture.
+    Raises: InputError: absent, not an image, or of another size than (H, 3W) or (H, 5W).
+    """
+    picture = read_image(path)
+    height, width = image_size
+    panels, rest = divmod(picture.shape[1], width)
+    if picture.shape[0] != height or rest or panels not in PANELS:
+        raise InputError(
+            f"{path}: {_text(picture.shape)}, expected {height}x{3 * width}: "
+            "source, target and generated image side by side"
+        )
+    source, target, generated = (picture[:, place * width : (place + 1) * width] for place in PANELS[panels])
+    return source, target, generated
+
+
+# ------------------------------------------------------------------------------------- finding
+
+
+def strips_of(folder: str | os.PathLike[str], data: PairData) -> JudgedImages:
+    """The strips of all pairs in `data`; other files in the folder are of no effect.
+
+    Raises: InputError: no such folder; names the first strip that is missing.
+    """
+    folder, present = Path(folder), set(list_images(folder))
+    names = [strip_name(*pair) for pair in data.pairs.to_numpy()]
+    missing = [name for name in names if name not in present]
+    if missing:
+        raise InputError(
+            f"{folder / missing[0]}: no such strip ({len(missing)} of {len(names)} are missing); generate them, "
+            "or give the pair list that they were made from"
+        )
+    files = [(folder / name,) for name in names]
+    return JudgedImages(data.pairs, files, data.image_size, folder, data.annotations, data.skeleton)
+
+
+def find_strips(
+    folder: str | os.PathLike[str],
+    annotations: Annotations | None = None,
+    pair_list: str | os.PathLike[str] | None = None,
+    skeleton: Skeleton = COCO18,
+) -> JudgedImages:
+    """Strips that any program made; which images they are of is worked out from their names.
+
+    Args:
+        folder: strips of one size: all images in it, or those of `pair_list`.
+        annotations: keypoints of the images; they also tell where in `a_1.jpg_b_2.jpg.png` a name ends.
+        pair_list: a pair CSV. Without it and `annotations`, a strip whose two names cannot be told apart goes by its
+            own name.
+        skeleton: what the keypoints mean.
+    Raises: InputError: no such folder; no strips, strips of several sizes, or one that the list wants and that is not
+        there; a target without keypoints, or with keypoints outside of the image.
+    """
+    folder = Path(folder)
+    wanted = _read_pairs(pair_list)
+    known = {name for pair in wanted or () for name in pair} | set(annotations.names if annotations else ())
+    spelled = spellings(known) if known else None
+    named = {name: split_name(name, spelled) for name in list_images(folder)}
+    if not known:
+        named = {name: pair or (name, name) for name, pair in named.items()}
+    pairs = _chosen(folder, named, wanted)
+    files = [(folder / name,) for name in pairs]
+    height, width = _common_size(files)
+    size = (height, width // _panels(files[0][0], width))
+    return _checked(JudgedImages(_table(pairs), files, size, folder, annotations, skeleton))
+
+
+def find_folders(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    generated: str | os.PathLike[str],
+    annotations: Annotations | None = None,
+    pair_list: str | os.PathLike[str] | None = None,
+    skeleton: Skeleton = COCO18,
+) -> JudgedImages:
+    """Images in three folders, matched by name.
+
+    To a generated image belong the source and the target image of the same name (suffixes may differ); or, where it
+    is named as a strip is, those that its name is made of.
+
+    Args: as `find_strips`.
+    Raises: InputError: as `find_strips`; an image without its source or target.
+    """
+    folder = Path(generated)
+    sources, targets = (spellings(list_images(path)) for path in (source, target))
+
+    def pair_of(name: str) -> Pair | None:
+        for spelling in (name, Path(name).stem):
+            if spelling in sources and spelling in targets:
+                return sources[spelling], targets[spelling]
+        return split_name(name, sources, targets)
+
+    pairs = _chosen(folder, {name: pair_of(name) for name in list_images(folder)}, _read_pairs(pair_list))
+    files = [(Path(source) / a, Path(target) / b, folder / name) for name, (a, b) in pairs.items()]
+    size = _common_size(files)
+    return _checked(JudgedImages(_table(pairs), files, size, folder, annotations, skeleton))
+
+
+def _read_pairs(path: str | os.PathLike[str] | None) -> list[Pair] | None:
+    return None if path is None else [(str(a), str(b)) for a, b in read_pairs(path).to_numpy()]
+
+
+def _chosen(folder: Path, named: Mapping[str, Pair | None], wanted: list[Pair] | None) -> dict[str, Pair]:
+    """File name → pair: all files, or those that the pair list wants, in its order."""
+    if not named:
+        raise InputError(f"{folder}: holds no images")
+    pairs = {name: pair for name, pair in named.items() if pair is not None}
+    if wanted is None:
+        unknown = [name for name in named if name not in pairs]
+        if unknown:
+            raise InputError(
+                f"{folder / unknown[0]}: its name is not made of the names of two images that are known, so its source "
+                f"and target are not ({len(unknown)} of {len(named)} files); add their keypoints or the images "
+                "themselves, or move away what does not belong there"
+            )
+        return pairs
+    files = {pair: name for name, pair in pairs.items()}
+    missing = [pair for pair in wanted if pair not in files]
+    if missing or not wanted:
+        what = f"no file of the pair {' -> '.join(missing[0])}" if missing else "the pair list is empty"
+        raise InputError(f"{folder}: {what} ({len(missing)} of {len(wanted)} pairs are missing)")
+    return {files[pair]: pair for pair in wanted}
+
+
+def _table(pairs: Mapping[str, Pair]) -> pd.DataFrame:
+    return pd.DataFrame(list(pairs.values()), columns=["from", "to"], dtype=object)
+
+
+# ------------------------------------------------------------------------------------- checks
+
+
+def _common_size(files: Sequence[tuple[Path, ...]]) -> tuple[int, int]:
+    """(height, width) in pixels, of all files. Only headers are read."""
+    size = size_of(files[0][-1])
+
+    def check(path: Path) -> None:
+        if (got := size_of(path)) != size:
+            raise InputError(
+                f"{path}: {_text(got)}, {files[0][-1].name} has {_text(size)}; what is compared must have one size: "
+                "resize it, or move away what does not belong there"
+            )
+
+    with ThreadPoolExecutor(HEADER_THREADS) as threads:
+        for _ in threads.map(check, dict.fromkeys(path for row in files for path in row)):
+            pass
+    return size
+
+
+def _panels(path: Path, width: int) -> int:
+    """How many pictures a strip has, from its width; where that leaves a choice, from its name."""
+    fitting = [panels for panels in PANELS if width % panels == 0]
+    if not fitting:
+        raise InputError(
+            f"{path}: {width} pixels wide, so it holds neither three pictures (source, target, generated) nor five "
+            "(with a pose after each real image)"
+        )
+    return fitting[-1] if path.stem.endswith(TAIL) else fitting[0]
+
+
+def _checked(images: JudgedImages) -> JudgedImages:
+    """`images`, after a look at their target keypoints: all there, and inside."""
+    if images.annotations is None:
+        return images
+    rows = images.annotations.rows
+    unknown = [name for name in images.pairs["to"] if name not in rows]
+    if unknown:
+        raise InputError(
+            f"{images.annotations.path}: has no keypoints of {unknown[0]}, a target image "
+            f"({len(unknown)} of {len(images)} targets are missing); give the files that have them"
+        )
+    height, width = images.image_size
+    poses = images.target_keypoints
+    outside = found(poses) & ~((poses >= 0) & (poses < (height, width))).all(axis=-1)
+    for pair, joint in np.argwhere(outside)[:1]:
+        y, x = poses[pair, joint]
+        where = images.annotations.where(rows[images.pairs["to"].iloc[pair]])
+        raise InputError(
+            f"{where}: joint {images.skeleton.joints[joint]} at y={y}, x={x} is outside of the image of "
+            f"{height}x{width} (height x width) pixels; give annotations made at this size"
+        )
+    return images
+
+
+def _text(size: Sequence[int]) -> str:
+    return f"{size[0]}x{size[1]} pixels (height x width)"

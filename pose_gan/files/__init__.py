@@ -1,0 +1,1 @@
+"""Bytes on disk: files that appear whole, images, HDF5, and typed values out of JSON and TOML."""

@@ -1,0 +1,56 @@
+"""Folders: making them, listing their images, and finding a data set's files in either spelling of its name."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from pose_gan.errors import InputError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Makes a folder with its parents, where absent. Raises InputError: that fails, or no file can be made in it."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return Path(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written to: {error.strerror}; give another folder") from None
+
+
+def list_images(folder: str | os.PathLike[str]) -> list[str]:
+    """Names of the image files in `folder`, sorted. Raises InputError if there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                entry.name for entry in entries if entry.is_file() and entry.name.lower().endswith(IMAGE_SUFFIXES)
+            )
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{folder}: no such folder of images") from None
+
+
+def is_background(name: str) -> bool:
+    """Whether an image is the background `<stem>_BG.jpg` that belongs to another one."""
+    return Path(name).stem.endswith("_BG")
+
+
+def dataset_path(folder: str | os.PathLike[str], dataset: str, tail: str) -> Path:
+    """`folder/<dataset><tail>`, where `fashion` and the release's `fasion` are one name.
+
+    Args:
+        folder: where to look.
+        dataset: name of the data set, in either spelling: `market`, `fashion`, `fasion128`, …
+        tail: the rest of the name: `-annotation-train.csv`, `-dataset`, …
+
+    Returns: the path in the given spelling if it exists, else in the other one if that exists,
+        else in the given spelling.
+    """
+    given = Path(folder) / f"{dataset}{tail}"
+    for spelling, other in (("fashion", "fasion"), ("fasion", "fashion")):
+        twin = Path(folder) / f"{other}{dataset.removeprefix(spelling)}{tail}"
+        if dataset.startswith(spelling) and not given.exists() and twin.exists():
+            return twin
+    return given

@@ -1,0 +1,17 @@
+"""From keypoints to heat maps, part masks and part transforms (paper, Section 3.1), in the graph.
+
+Everything is batched TensorFlow, runs inside `tf.function` and inside a saved model, and takes
+keypoints of any numeric dtype, `(batch, joints, 2)`, (y, x) in pixels; a joint is missing where
+either coordinate is −1. Other coordinates may lie outside of the image. Positions, least squares and polygon
+edges are computed in float64; `dtype` float32 is for exporters that lack float64.
+
+`compat` says whom a function follows where the paper and the authors' release differ: `paper` (the default) or
+`release`, which the release's checkpoints need.
+"""
+
+from pose_gan.geometry.heat_maps import heatmaps
+from pose_gan.geometry.masks import part_masks
+from pose_gan.geometry.stick_man import stickman
+from pose_gan.geometry.transforms import part_transforms, uniform_transform
+
+__all__ = ["heatmaps", "part_masks", "part_transforms", "stickman", "uniform_transform"]

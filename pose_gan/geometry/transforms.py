@@ -1,0 +1,85 @@
+"""The affine transforms of body parts, from the target pose to the source pose (paper, Eq. 2 and Appendix B)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from pose_gan.geometry import fitting
+from pose_gan.geometry.pose import found_in_both, is_release, limb_corners, read_pose
+from pose_gan.poses.skeleton import COCO18, Skeleton
+
+
+def part_transforms(
+    source_keypoints: Any,
+    target_keypoints: Any,
+    skeleton: Skeleton = COCO18,
+    compat: str = "paper",
+    dtype: tf.DType = tf.float64,
+) -> tf.Tensor:
+    """The affine transform of each body part, from the target pose to the source pose.
+
+    It is the inverse of the motion: for each place of the target it says where to look in the
+    source. A limb that is missing in the source only is taken from its mirror limb (Appendix B).
+    A part that cannot be had, or whose transform is singular, is translated by 1000 px in x and y.
+
+    Args:
+        source_keypoints, target_keypoints: `(B, J, 2)`, (y, x) in pixels, −1 where missing.
+        skeleton: its parts, in order.
+        compat: `paper` fits by least squares, `release` by total least squares. They are equal for limbs, and
+            usually within 1–3 px for torso and head.
+        dtype: of the computation.
+    Returns: float32 `(B, parts, 8)`: `[a0 a1 a2 b0 b1 b2 0 0]` with `x' = a0·x + a1·y + a2`,
+        `y' = b0·x + b1·y + b2` in (x, y) pixels, as in TensorFlow's projective transforms.
+    Source: paper, Eq. 2 and Appendix B.
+    Deviation: none from the paper; the release fits as `compat="release"` does.
+    """
+    fit = _fit(compat)
+    source, target = read_pose(source_keypoints, skeleton, dtype), read_pose(target_keypoints, skeleton, dtype)
+    limbs = [part for part in skeleton.parts if part.kind == "limb"]
+    limb_fits: list[tf.Tensor] = []
+    if limbs:
+        far = [part.transform_far for part in limbs]
+        target_corners, in_target = limb_corners(target, limbs, skeleton, far)
+        source_corners, in_source = limb_corners(source, limbs, skeleton, far, or_mirror=True)
+        weights = tf.tile(tf.cast(in_target & in_source, dtype)[..., None], [1, 1, 4])
+        limb_fits = tf.unstack(fit(target_corners, source_corners, weights), axis=1)
+    fits = []
+    for part in skeleton.parts:
+        if part.kind == "limb":
+            fits.append(limb_fits.pop(0))
+            continue
+        rows = skeleton.indices(part.joints + part.anchors)
+        weights = found_in_both(source, target, rows)
+        if part.kind == "square":  # anchors alone do not place it
+            own = tf.reduce_any(weights[:, : len(part.joints)] > 0, axis=1, keepdims=True)
+            weights *= tf.cast(own, dtype)
+        fits.append(fit(tf.gather(target.xy, rows, axis=1), tf.gather(source.xy, rows, axis=1), weights))
+    return tf.cast(tf.stack(fits, axis=1), tf.float32)
+
+
+def uniform_transform(
+    source_keypoints: Any,
+    target_keypoints: Any,
+    skeleton: Skeleton = COCO18,
+    compat: str = "paper",
+    dtype: tf.DType = tf.float64,
+) -> tf.Tensor:
+    """One affine transform for the whole body (`--warp_skip full`), from target to source.
+
+    Fitted on the skeleton's required joints and, where found in both poses, its `uniform_optional`
+    joints (for people: hips, shoulders and knees).
+
+    Args and Returns: as `part_transforms`, with one part: float32 `(B, 1, 8)`.
+    """
+    source, target = read_pose(source_keypoints, skeleton, dtype), read_pose(target_keypoints, skeleton, dtype)
+    rows = skeleton.indices(skeleton.required + skeleton.uniform_optional)
+    weights = found_in_both(source, target, rows)
+    fit = _fit(compat)(tf.gather(target.xy, rows, axis=1), tf.gather(source.xy, rows, axis=1), weights)
+    return tf.cast(fit[:, None, :], tf.float32)
+
+
+def _fit(compat: str) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    return fitting.total_least_squares if is_release(compat) else fitting.least_squares

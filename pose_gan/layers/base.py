@@ -1,0 +1,22 @@
+"""What the method's layers share: their registration with Keras, and a check of arguments."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import keras
+
+Layer = TypeVar("Layer", bound=type)
+
+
+def register(layer: Layer) -> Layer:
+    """Makes a layer known to Keras, under the name of this wing: model files do not tell the module within it."""
+    layer.__module__ = "pose_gan.layers"
+    return keras.saving.register_keras_serializable("pose_gan")(layer)
+
+
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """`value`, if it is allowed. Raises ValueError otherwise."""
+    if value not in allowed:
+        raise ValueError(f"{name} {value!r} is not known; allowed: {', '.join(allowed)}")
+    return value

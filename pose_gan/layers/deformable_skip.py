@@ -1,0 +1,97 @@
+"""The deformable skip connection (paper, Eq. 3–4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pose_gan.config import INTERPOLATIONS, WARP_AGGREGATIONS
+from pose_gan.layers import warp
+from pose_gan.layers.base import one_of, register
+
+METHODS = ("sparse", "dense")
+
+
+@register
+class DeformableSkip(keras.layers.Layer):
+    """Moves each body part's features by its own affine transform and merges them (paper, Eq. 3–4).
+
+    `d(F) = max_h (warp_h(F) · M_h)`. The zeros outside of the masks take part in the maximum, so
+    that d(F) ≥ 0 wherever some part is absent. `avg` divides the sum by the number of masks that
+    cover the pixel, 0 where there is none.
+
+    Args:
+        aggregation: `max` (Eq. 4) or `avg`.
+        interpolation: `bilinear` or `nearest`.
+        image_size: (height, width) of the transforms and masks, pixels; None: those of the features.
+        method: `sparse` (fast) or `dense` (no sparse ops: for exporters and compilers that lack
+            them). Equal in value and gradient.
+
+    Call arguments:
+        inputs: list `[features, transforms]` or `[features, transforms, masks]`:
+            features `(B, h, w, C)`; transforms `(B, P, 8)`, target → source, (x, y) at the resolution
+            of `image_size`, of which the last two numbers (projective) must be 0; masks
+            `(B, P, H, W)`, 0 or 1, at the resolution of `image_size`; without masks every part covers everything.
+
+    Returns: `(B, h, w, C)`, the dtype of the features.
+
+    The resolution: with r = H // h, translations are divided by r and masks are sampled
+    at rows `floor(i·H/h)`, which is `[::r, ::r]`; no half-pixel shift.
+
+    Gradients flow to the features only: they are exact.
+
+    Example:
+        transforms = pose_gan.geometry.part_transforms(source_keypoints, target_keypoints)
+        masks = pose_gan.geometry.part_masks(target_keypoints, (128, 64))
+        moved = DeformableSkip(image_size=(128, 64))([features, transforms, masks])
+
+    Deviation: the release samples with nearest neighbours and, through its op, has an inexact gradient.
+    """
+
+    def __init__(
+        self,
+        aggregation: str = "max",
+        interpolation: str = "bilinear",
+        image_size: tuple[int, int] | None = None,
+        method: str = "sparse",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.aggregation = one_of("aggregation", aggregation, WARP_AGGREGATIONS)
+        self.interpolation = one_of("interpolation", interpolation, INTERPOLATIONS)
+        self.image_size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
+        self.method = one_of("method", method, METHODS)
+        self.supports_jit = method == "dense"  # XLA has no sparse products; Keras asks
+        self.autocast = False  # transforms are pixels: half precision would move them
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        features, transforms = inputs[0], tf.stop_gradient(tf.cast(inputs[1], tf.float32))
+        size = (features.shape[1], features.shape[2])
+        height, width = self.image_size or size
+        if None in size or size[0] > height or size[1] > width:
+            raise ValueError(f"features of {size} pixels do not fit image_size {(height, width)}")
+        parts = transforms.shape[1]
+        if len(inputs) > 2:
+            masks = tf.stop_gradient(tf.cast(warp.resize_masks(inputs[2], size), tf.float32))
+        else:
+            masks = tf.ones([tf.shape(features)[0], parts, *size], tf.float32)
+        # not a division: in a graph, constant folding changes its last digit, which decides ties of nearest neighbours
+        x_scale, y_scale = 1 / (width // size[1]), 1 / (height // size[0])
+        transforms *= tf.constant([1, 1, x_scale, 1, 1, y_scale, 1, 1], tf.float32)
+        form = warp.warp_sparse if self.method == "sparse" else warp.warp_dense
+        moved = form(tf.cast(features, tf.float32), transforms, masks, self.aggregation, self.interpolation)
+        return tf.cast(moved, features.dtype)
+
+    def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        return tuple(input_shape[0])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "aggregation": self.aggregation,
+            "interpolation": self.interpolation,
+            "image_size": self.image_size,
+            "method": self.method,
+        }

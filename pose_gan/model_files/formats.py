@@ -1,0 +1,205 @@
+"""The formats that a trained generator can be written in, and read by other programs.
+
+| name | file | needs, to run | batch |
+| --- | --- | --- | --- |
+| `h5` | `generator.h5` | this package, Keras | any |
+| `keras` | `generator.keras` | this package, Keras | any |
+| `savedmodel` | folder `saved_model/` | TensorFlow | any |
+| `tflite` | `generator.tflite` | LiteRT (`ai-edge-litert`), or TensorFlow | any |
+| `onnx` | `generator.onnx` | ONNX Runtime | any |
+
+All take the inputs of a generator by their names and give `image`. Only `h5` and `keras` can be trained on.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pose_gan.errors import InputError
+from pose_gan.files.atomic import atomic_path
+from pose_gan.layers import DeformableSkip, PoseLayer
+from pose_gan.model_files import metadata
+from pose_gan.model_files.metadata import ModelInfo
+from pose_gan.model_files.saving import load_generator, save_model
+from pose_gan.networks import compiled
+
+OPSET = 18  # of ONNX
+
+Values = dict[str, Any]
+Run = Callable[[Values], np.ndarray]
+
+
+class Format(NamedTuple):
+    """A format of model files.
+
+    write: writes a generator and its metadata.
+    open: a written file as a function: arrays by name of input → images `(B, H, W, 3)`.
+    """
+
+    write: Callable[[keras.Model, Path, ModelInfo], None]
+    open: Callable[[Path], Run]
+
+
+def write(generator: keras.Model, path: str | os.PathLike[str], name: str, info: ModelInfo) -> None:
+    """Writes a generator in a format, with its metadata, atomically.
+
+    Args:
+        generator: as `build_generator` makes it, in float32.
+        path: the file, or for `savedmodel` the folder; replaced if it is there.
+        name: of the format.
+        info: its metadata.
+    Raises: InputError: the format cannot hold this generator, or needs a package that is not installed.
+    """
+    check(name, info)
+    with atomic_path(path) as temporary:
+        FORMATS[name].write(generator, temporary, info)
+        if Path(path).is_dir():  # a folder cannot be replaced as a file is
+            shutil.rmtree(path)
+
+
+def check(name: str, info: ModelInfo) -> None:
+    """Raises InputError if a format cannot hold a generator, or needs a package that is not installed."""
+    model = info.model
+    if name == "onnx" and not importlib.util.find_spec("tf2onnx"):
+        raise InputError('onnx: needs the package tf2onnx; pip install "pose_gan[onnx]"')
+    exact = model.warp_interpolation == "nearest" or model.compat == "release"
+    if name == "tflite" and exact and model.warp_skip in ("mask", "full"):
+        raise InputError(
+            "tflite: this generator looks up nearest neighbours, or fits transforms as the authors' release does; both "
+            "need float64, which TFLite does not have; use onnx or savedmodel"
+        )
+
+
+# ------------------------------------------------------------------------------------ SavedModel
+
+
+def _write_saved_model(generator: keras.Model, path: Path, info: ModelInfo) -> None:
+    """Signatures `serving_default` (float32 images in [-1, 1]) and `serve_uint8` (0 to 255, in and out)."""
+
+    def serve_uint8(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        scaled = [tf.cast(t, tf.float32) / 127.5 - 1.0 if t.dtype == tf.uint8 else t for t in tensors]
+        levels = (generator(scaled, training=False) + 1.0) * 127.5
+        levels = tf.floor(levels) if info.model.compat == "release" else tf.round(levels)  # as drawing.to_uint8
+        return {"image": tf.cast(tf.clip_by_value(levels, 0.0, 255.0), tf.uint8)}
+
+    archive = keras.export.ExportArchive()  # not `track`: it would write all weights twice
+    archive.add_endpoint("serving_default", _served(generator), _specs(generator))
+    archive.add_endpoint("serve_uint8", serve_uint8, _specs(generator, tf.uint8))
+    archive.write_out(str(path), verbose=False)
+    metadata.attach(path, info.written_now())
+
+
+def _open_saved_model(path: Path) -> Run:
+    loaded = tf.saved_model.load(str(path))
+    signature = loaded.signatures["serving_default"]
+
+    def run(values: Values) -> np.ndarray:
+        image = signature(**{name: tf.constant(value, tf.float32) for name, value in values.items()})["image"]
+        return image.numpy()
+
+    run.owner = loaded  # keeps the variables alive
+    return run
+
+
+# ---------------------------------------------------------------------------------------- TFLite
+
+
+def _write_tflite(generator: keras.Model, path: Path, info: ModelInfo) -> None:
+    """Operators that every LiteRT runtime has; they know no float64, so positions are computed in float32."""
+    twin = _exportable(generator, precision="float32")
+    archive = keras.export.ExportArchive()
+    archive.add_endpoint("serving_default", _served(twin), _specs(twin))
+    with tempfile.TemporaryDirectory() as folder:  # by way of it: from a function, Keras' weights would get lost
+        archive.write_out(folder, verbose=False)
+        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+    metadata.attach(path, info.written_now())
+
+
+def _open_tflite(path: Path) -> Run:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        Interpreter = tf.lite.Interpreter
+    runner = Interpreter(model_path=str(path), num_threads=os.cpu_count()).get_signature_runner("serving_default")
+    return lambda values: runner(**{name: np.asarray(value, np.float32) for name, value in values.items()})["image"]
+
+
+# ------------------------------------------------------------------------------------------ ONNX
+
+
+def _write_onnx(generator: keras.Model, path: Path, info: ModelInfo) -> None:
+    import tf2onnx
+
+    twin = _exportable(generator)
+    tf2onnx.convert.from_function(tf.function(_served(twin)), _specs(twin), opset=OPSET, output_path=str(path))
+    metadata.attach(path, info.written_now())
+
+
+def _open_onnx(path: Path) -> Run:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise InputError('onnx: needs the package onnxruntime; pip install "pose_gan[onnx]"') from None
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def run(values: Values) -> np.ndarray:
+        (image,) = session.run(["image"], {name: np.asarray(value, np.float32) for name, value in values.items()})
+        return np.asarray(image)
+
+    return run
+
+
+# ---------------------------------------------------------------------------------------- shared
+
+
+def _served(model: keras.Model) -> Callable[..., dict[str, tf.Tensor]]:
+    """A generator as a function of its inputs that names its output."""
+    return lambda *tensors: {"image": model(list(tensors), training=False)}
+
+
+def _specs(model: keras.Model, image_dtype: tf.DType = tf.float32) -> list[tf.TensorSpec]:
+    """The inputs of a model by their names, any number of samples."""
+    return [
+        tf.TensorSpec(tensor.shape, image_dtype if len(tensor.shape) == 4 else tf.float32, name=tensor.name)
+        for tensor in model.inputs
+    ]
+
+
+def _exportable(generator: keras.Model, **geometry: str) -> keras.Model:
+    """The same generator of operators that converters know."""
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        settings = layer.get_config()
+        if isinstance(layer, DeformableSkip):
+            settings["method"] = "dense"
+        elif isinstance(layer, PoseLayer):
+            settings |= geometry
+        return type(layer).from_config(settings)
+
+    twin: Any = keras.models.clone_model(generator, clone_function=clone)
+    twin.set_weights(generator.get_weights())
+    return twin
+
+
+def _open_keras(path: Path) -> Run:
+    run = compiled(load_generator(path))
+    return lambda values: run({name: tf.constant(value, tf.float32) for name, value in values.items()}).numpy()
+
+
+FORMATS = {
+    "h5": Format(save_model, _open_keras),
+    "keras": Format(save_model, _open_keras),
+    "savedmodel": Format(_write_saved_model, _open_saved_model),
+    "tflite": Format(_write_tflite, _open_tflite),
+    "onnx": Format(_write_onnx, _open_onnx),
+}

@@ -1,0 +1,179 @@
+"""Trained networks as files, in and out. `pose_gan.model_files.formats` writes the formats for other programs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pose_gan.config import ModelConfig
+from pose_gan.errors import InputError
+from pose_gan.files.atomic import atomic_path
+from pose_gan.model_files import metadata, release, safety
+from pose_gan.model_files.metadata import ModelInfo
+from pose_gan.model_files.run_folder import MODEL_SUFFIXES, model_file
+from pose_gan.networks import generator_config
+
+GENERATOR_INPUTS = ("source_image", "source_keypoints", "target_keypoints")
+EXPORTED_SUFFIXES = (".tflite", ".onnx")
+
+
+def save_model(model: keras.Model, path: str | os.PathLike[str], info: ModelInfo | None = None) -> None:
+    """Writes a whole model (architecture, weights, metadata), atomically.
+
+    Args:
+        model: a network, in float32.
+        path: `.h5` or `.keras`; the suffix chooses the format.
+        info: the metadata; None: what can be read off a generator.
+    """
+    if info is None and is_generator(model):
+        info = describe(model)
+    with atomic_path(path) as temporary, _quiet_about_hdf5():
+        model.save(temporary)
+        if info is not None:
+            metadata.attach(temporary, info.written_now())
+
+
+@contextlib.contextmanager
+def _quiet_about_hdf5() -> Iterator[None]:
+    """Keras warns at every `.h5` file that the format is legacy; here it is a documented choice."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def is_generator(model: keras.Model) -> bool:
+    """Whether a model has a generator's inputs."""
+    return {tensor.name for tensor in model.inputs} - {"background"} == set(GENERATOR_INPUTS)
+
+
+def describe(generator: keras.Model) -> ModelInfo:
+    """Metadata of a generator of which only the model is at hand."""
+    return ModelInfo("generator", settings_of(generator))
+
+
+def settings_of(generator: keras.Model) -> ModelConfig:
+    """Settings of a generator that `load_generator` gave. Raises: ValueError: another model."""
+    exported = [layer for layer in generator.layers if isinstance(layer, ExportedGenerator)]
+    return exported[0].config if exported else generator_config(generator)
+
+
+def load_model(path: str | os.PathLike[str], **known: Any) -> keras.Model:
+    """Reads a network, with nothing of the file run as code.
+
+    Args:
+        path: a file that `save_model` wrote, or a checkpoint of the authors' release.
+        known: for the release's checkpoints: settings of `ModelConfig` that the weights do not tell.
+    Raises: InputError: naming the file and what is wrong with it.
+    """
+    path = Path(path)
+    if path.suffix in EXPORTED_SUFFIXES:
+        raise InputError(
+            f"{path}: is for other programs, which README.md shows; here give the .h5, .keras or SavedModel of it"
+        )
+    if path.suffix not in MODEL_SUFFIXES:
+        absent = "" if path.exists() else "no such file or folder; "
+        raise InputError(f"{path}: {absent}a model file ends in {' or '.join(MODEL_SUFFIXES)}")
+    if not path.is_file():
+        raise InputError(f"{path}: no such model file")
+    if path.suffix == ".h5" and release.is_release(path):
+        return release.load(path, **known)
+    safety.check_parts(path)
+    metadata.read(path)  # of a truncated archive these may be all that is damaged
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras, h5py and zipfile raise many kinds for a damaged file
+        raise safety.damaged(path, "a model", error) from None
+
+
+def load_generator(path: str | os.PathLike[str], **known: Any) -> keras.Model:
+    """A trained generator from a model file, an exported SavedModel or a training run's folder.
+
+    Args:
+        path: a `.h5` or `.keras` file; a SavedModel of `pose-gan export` (for inference only); a run folder (its
+            newest checkpoint is taken); or a generator checkpoint of the authors' release, which is recognised
+            and computed as there (`compat="release"`).
+        known: for the release's checkpoints: settings of `ModelConfig` that the weights do not tell:
+            `image_size` (default: 128×64, or 256×256 for seven levels), `warp_skip` (`mask`, where it might be
+            `full`), `warp_agg` (`max`).
+    Returns: a Keras model with the inputs `source_image` `(B, H, W, 3)` float32 in [-1, 1],
+        `source_keypoints` and `target_keypoints` `(B, J, 2)`, (y, x) in pixels, −1 where missing
+        (and `background` for models with one); it returns the image, `(B, H, W, 3)` in [-1, 1].
+    Raises: InputError: no such file, a damaged or hostile one, or a model that is not a generator.
+    Example:
+        generator = pose_gan.load_generator("runs/00000-market-mask/generator.h5")
+        image = generator([photo[None] / 127.5 - 1, pose_in_photo[None], wanted_pose[None]])
+    """
+    path = model_file(path)
+    model = _open_saved_model(path) if path.is_dir() else load_model(path, **known)
+    if not is_generator(model):
+        names = [tensor.name for tensor in model.inputs]
+        raise InputError(f"{path}: not a generator: its inputs are {names}, expected {list(GENERATOR_INPUTS)}")
+    return model
+
+
+def read_info(path: str | os.PathLike[str], **known: Any) -> ModelInfo:
+    """What a model file of any format knows of itself, or what can be worked out.
+
+    Args:
+        path: as of `load_generator`; also a `.tflite` or `.onnx` file, and discriminators.
+        known: as of `load_generator`.
+    Raises: InputError: no such file, a damaged one, or one that is no model of ours or of the release.
+    """
+    path = model_file(path)
+    if path.suffix == ".h5" and release.is_release(path):
+        kind, config = release.settings(path, **known)
+        return ModelInfo(kind, config, converted_from=path.name, pose_gan="")
+    info = metadata.read(path)
+    if info is None and path.suffix in MODEL_SUFFIXES:  # written before there were metadata
+        info = describe(load_generator(path))
+    if info is None:
+        raise InputError(f"{path}: has no metadata: it was not written by this project")
+    return info
+
+
+class ExportedGenerator(keras.layers.Layer):
+    """A SavedModel of `pose-gan export` as a layer, for inference.
+
+    Args:
+        path: the folder.
+        config: settings of the generator in it.
+
+    Call arguments: its inputs by name. Returns the image `(B, H, W, 3)`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], config: ModelConfig, **kwargs: Any) -> None:
+        super().__init__(trainable=False, **kwargs)
+        self.config = config
+        self._loaded = tf.saved_model.load(str(path))
+        self._serve = self._loaded.signatures["serving_default"]
+
+    def call(self, inputs: dict[str, Any]) -> Any:
+        return self._serve(**inputs)["image"]
+
+    def compute_output_shape(self, input_shape: dict[str, tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        return tuple(input_shape["source_image"])
+
+
+def _open_saved_model(path: Path) -> keras.Model:
+    """A SavedModel as a Keras model. The metadata give the shapes."""
+    config = read_info(path).model
+    safety.check_operators(path)
+    image = (*config.image_size, 3)
+    shapes = {name: (config.skeleton.num_joints, 2) if "keypoints" in name else image for name in GENERATOR_INPUTS}
+    shapes |= {"background": image} if config.use_bg else {}
+    inputs = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
+    try:
+        return keras.Model(list(inputs.values()), ExportedGenerator(path, config)(inputs), name="generator")
+    except Exception as error:  # TensorFlow raises many kinds for a damaged folder
+        raise safety.damaged(path, "a SavedModel", error) from None

@@ -1,0 +1,189 @@
+"""Framing: which rectangle of an image of any size becomes the image that the networks see.
+
+A rectangle may reach beyond the image. Images are resampled, keypoints follow exactly: a joint is the
+centre of its pixel, and lands in the pixel that holds that point afterwards, `floor((v + ½ − start) ·
+size / extent)`.
+
+Deviation: the release (fashion128) truncates `(v − crop) · ratio`, without the half pixel, which is the
+same or one pixel less, and keeps joints that were cut off.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from pose_gan.errors import InputError
+from pose_gan.poses.keypoints import MISSING, found
+
+MARGIN = 0.08  # share of the output beside the joints, as people in Market-1501 have
+MAX_MARGIN = 0.4
+MAX_ENLARGEMENT = 8  # of `around`: a single joint is not a person who fills the picture
+
+LANCZOS = Image.Resampling.LANCZOS
+
+Size = tuple[int, int]
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An axis-aligned rectangle of an image, resized to the output.
+
+    Attributes:
+        image_size: (height, width) in pixels of the images that it takes.
+        size: (height, width) in pixels of the output.
+        box: (top, left, height, width) of the rectangle, in pixels of the image, whose first one spans
+            0 to 1; may reach beyond the image.
+        fill: RGB colour of what lies outside of the image, 0 to 255; None: the image's border goes on.
+
+    Raises: InputError: a side below 1 pixel, or a rectangle without area.
+    """
+
+    image_size: Size
+    size: Size
+    box: tuple[float, float, float, float]
+    fill: Colour | None = None
+
+    def __post_init__(self) -> None:
+        if min(*self.image_size, *self.size) < 1 or min(self.box[2:]) <= 0:
+            raise InputError(
+                f"a frame needs sides of 1 pixel or more, got an image of {_text(self.image_size)}, an output of "
+                f"{_text(self.size)} and a rectangle of {self.box[2]:g}x{self.box[3]:g} (height x width)"
+            )
+
+    @classmethod
+    def stretch(cls, image_size: Size, size: Size) -> Frame:
+        """The whole image; its aspect changes to the output's."""
+        return cls(image_size, size, (0, 0, *image_size))
+
+    @classmethod
+    def letterbox(cls, image_size: Size, size: Size, fill: Colour | None = None) -> Frame:
+        """The whole image in the middle, aspect kept, and what is left over filled."""
+        return cls(image_size, size, _centred(image_size, size, whole=True), fill)
+
+    @classmethod
+    def cover(cls, image_size: Size, size: Size) -> Frame:
+        """The largest rectangle in the middle of the image that has the output's aspect."""
+        return cls(image_size, size, _centred(image_size, size, whole=False))
+
+    @classmethod
+    def crop(cls, image_size: Size, borders: tuple[int, int, int, int], size: Size) -> Frame:
+        """The image without its borders; the aspect changes to the output's.
+
+        The release's fashion128: `Frame.crop((256, 256), (40, 40, 0, 0), (128, 64))`.
+
+        Args:
+            borders: (left, right, top, bottom): columns and rows to cut off, pixels.
+        Raises: InputError: a negative border, or nothing is left.
+        """
+        left, right, top, bottom = borders
+        height, width = image_size[0] - top - bottom, image_size[1] - left - right
+        if min(borders) < 0 or height < 1 or width < 1:
+            raise InputError(
+                f"borders of {left}, {right}, {top}, {bottom} pixels (left, right, top, bottom) leave nothing of an "
+                f"image of {_text(image_size)} pixels (height x width)"
+            )
+        return cls(image_size, size, (top, left, height, width))
+
+    @classmethod
+    def around(
+        cls, keypoints: np.ndarray, image_size: Size, size: Size, margin: float = MARGIN, fill: Colour | None = None
+    ) -> Frame:
+        """The person in the middle, at the output's aspect; may reach beyond the image.
+
+        Args:
+            keypoints: `(…, joints, 2)`, (y, x) in pixels, −1 where missing. All poses (of a video, say)
+                share the frame, which holds every joint of theirs that was found.
+            margin: share of the output's height and width that stays free of joints on every side, 0 to 0.4.
+        Raises: InputError: no joint was found, or another margin.
+        """
+        if not 0 <= margin <= MAX_MARGIN:
+            raise InputError(f"margin must be 0 to {MAX_MARGIN}, got {margin}")
+        joints = np.asarray(keypoints)[found(keypoints)]
+        if not len(joints):
+            raise InputError("no joint was found, so there is nobody to frame")
+        low, high = joints.min(axis=0), joints.max(axis=0) + 1
+        pixels = max(np.max((high - low) / ((1 - 2 * margin) * np.array(size))), 1 / MAX_ENLARGEMENT)
+        extent = pixels * np.array(size)
+        top, left = ((low + high - extent) / 2).tolist()
+        return cls(image_size, size, (top, left, *extent.tolist()), fill)
+
+    def image(self, image: np.ndarray) -> np.ndarray:
+        """Cuts out, fills and resamples (Lanczos, which averages where the image shrinks).
+
+        Args:
+            image: uint8 `(H, W, 3)` of `image_size`.
+        Returns: uint8 `(h, w, 3)` of `size`.
+        Raises: InputError: an image of another size or kind.
+        """
+        if image.dtype != np.uint8 or image.shape != (*self.image_size, 3):
+            raise InputError(
+                f"the frame takes uint8 images of {_text(self.image_size)}x3 (height x width x RGB), "
+                f"got {image.dtype} {'x'.join(map(str, image.shape))}"
+            )
+        # First the axis that needs less filling: the other one is then filled where the image is small already.
+        needed = [
+            (max(start + extent, side) - min(start, 0)) / side
+            for start, extent, side in zip(self.box[:2], self.box[2:], self.image_size, strict=True)
+        ]
+        for axis in (0, 1) if needed[0] < needed[1] else (1, 0):
+            image = self._resample(image, axis)
+        return image
+
+    def keypoints(self, keypoints: np.ndarray) -> np.ndarray:
+        """Keypoints of the image as keypoints of the output.
+
+        Args:
+            keypoints: `(…, joints, 2)`, (y, x) in pixels, −1 where missing.
+        Returns: int32, the same shape; −1 where missing or outside of the output.
+        """
+        start, extent = np.array(self.box[:2]), np.array(self.box[2:])
+        centres = (np.asarray(keypoints) + 0.5 - start) * self.size / extent
+        return _pixels(centres, found(keypoints), self.size)
+
+    def inverse_keypoints(self, keypoints: np.ndarray) -> np.ndarray:
+        """Keypoints of the output as keypoints of the image; −1 where missing or outside of the image."""
+        start, extent = np.array(self.box[:2]), np.array(self.box[2:])
+        centres = (np.asarray(keypoints) + 0.5) * extent / self.size + start
+        return _pixels(centres, found(keypoints), self.image_size)
+
+    def _resample(self, image: np.ndarray, axis: int) -> np.ndarray:
+        """Fills and resizes along one axis."""
+        start, extent, side = self.box[axis], self.box[2 + axis], image.shape[axis]
+        before, after = max(0, math.ceil(-start)), max(0, math.ceil(start + extent) - side)
+        if before or after:
+            rows = np.arange(-before, side + after)
+            image = image.take(rows.clip(0, side - 1), axis=axis)
+            if self.fill is not None:
+                np.moveaxis(image, axis, 0)[(rows < 0) | (rows >= side)] = self.fill
+        first, last = start + before, min(start + before + extent, image.shape[axis])
+        output, box = [image.shape[1], image.shape[0]], [0.0, 0.0, image.shape[1], image.shape[0]]  # Pillow: x before y
+        output[1 - axis] = self.size[axis]
+        box[1 - axis], box[3 - axis] = first, last
+        picture = Image.fromarray(image)
+        return np.array(picture.resize((output[0], output[1]), LANCZOS, box=(box[0], box[1], box[2], box[3])))
+
+
+def _centred(image_size: Size, size: Size, whole: bool) -> tuple[float, float, float, float]:
+    """The box in the middle of an image, of the output's aspect: around the image (`whole`) or inside of it."""
+    height, width = image_size
+    if (height * size[1] > width * size[0]) == whole:  # all rows
+        width_of_box = height * size[1] / size[0]
+        return 0, (width - width_of_box) / 2, height, width_of_box
+    height_of_box = width * size[0] / size[1]
+    return (height - height_of_box) / 2, 0, height_of_box, width
+
+
+def _pixels(centres: np.ndarray, is_found: np.ndarray, size: Size) -> np.ndarray:
+    """The pixels that hold some points: int32; −1 where not found or outside of `size`."""
+    pixels = np.floor(centres)
+    inside = is_found & np.all((pixels >= 0) & (pixels < size), axis=-1)
+    return np.where(inside[..., None], pixels, MISSING).astype(np.int32)
+
+
+def _text(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"

@@ -1,0 +1,83 @@
+"""What the programs know by name: data sets, and the paper's rows as presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pose_gan.config import LossConfig, ModelConfig, check_choice
+from pose_gan.errors import InputError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set that the programs know by name.
+
+    Attributes:
+        image_size: (height, width) in pixels.
+        nn_window: the paper's NN loss window for it (Section 4).
+        batch_size: the paper's batch size.
+    """
+
+    image_size: tuple[int, int]
+    nn_window: int
+    batch_size: int
+
+
+DATASETS = {
+    "market": Dataset((128, 64), nn_window=3, batch_size=4),
+    "fashion": Dataset((256, 256), nn_window=5, batch_size=2),
+    "fasion": Dataset((256, 256), nn_window=5, batch_size=2),  # the release's spelling
+    "fashion128": Dataset((128, 64), nn_window=3, batch_size=4),
+    "fasion128": Dataset((128, 64), nn_window=3, batch_size=4),
+    "fashion128128": Dataset((128, 128), nn_window=3, batch_size=4),
+    "fasion128128": Dataset((128, 128), nn_window=3, batch_size=4),
+    "demo": Dataset((128, 64), nn_window=3, batch_size=4),
+}
+
+PRESETS = ("baseline", "dsc", "fm", "full")
+
+
+def preset(name: str, nn_window: int) -> dict[str, Any]:
+    """The settings of a row of the paper's Table 3, as flag values.
+
+    Args:
+        name: `baseline`, `dsc`, `fm` (the row PercLoss) or `full`.
+        nn_window: the NN loss window of the data set, pixels.
+    Source: paper, Section 6.2; the commands in the authors' README.
+    """
+    rows = {
+        "baseline": {"warp_skip": "none", "l1_penalty_weight": 100.0},
+        "dsc": {"warp_skip": "mask", "l1_penalty_weight": 100.0},
+        "fm": {"warp_skip": "mask", "l1_penalty_weight": 0.5, "content_loss_layer": "block2_conv1"},
+        "full": {
+            "warp_skip": "mask",
+            "l1_penalty_weight": 0.01,
+            "nn_loss_area_size": nn_window,
+            "content_loss_layer": "block1_conv2",
+        },
+    }
+    check_choice("preset", name, PRESETS)
+    return rows[name]
+
+
+def preset_of(model: ModelConfig, loss: LossConfig, nn_window: int) -> str | None:
+    """The name of the preset that settings are of; None: of none."""
+    default = {"content_loss_layer": "none", "nn_loss_area_size": 1}
+    values = {**vars(model), **vars(loss)}
+    for name in PRESETS:
+        wanted = {**default, **preset(name, nn_window)}
+        if all(values[key] == value for key, value in wanted.items()):
+            return name
+    return None
+
+
+def dataset_defaults(name: str, size: tuple[int, int] | None) -> Dataset:
+    """What the programs know of a data set. Raises InputError for an unknown one without a size."""
+    if name in DATASETS:
+        return DATASETS[name]
+    if size is None:
+        raise InputError(
+            f"dataset {name!r} is not one of {', '.join(DATASETS)}; for your own data set give --image_size HxW too"
+        )
+    return Dataset(size, nn_window=5 if max(size) > 128 else 3, batch_size=4)

@@ -1,0 +1,1 @@
+"""What people run: a verb of `pose-gan` a module."""

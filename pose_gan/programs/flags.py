@@ -1,0 +1,145 @@
+"""Command-line flags made from the settings' dataclasses, so that a flag, its help and its default stand once."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+import re
+import types
+import typing
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+from pose_gan import config as c
+from pose_gan.config import DataConfig
+from pose_gan.errors import InputError
+from pose_gan.estimators.base import COLOUR_ORDERS, INPUT_RANGES
+from pose_gan.poses.skeleton import Skeleton, load_skeleton
+
+Config = TypeVar("Config")
+
+CHOICES = {
+    "warp_skip": c.WARP_SKIPS,
+    "warp_agg": c.WARP_AGGREGATIONS,
+    "warp_interpolation": (c.AUTO, *c.INTERPOLATIONS),
+    "disc_type": c.DISCRIMINATORS,
+    "pose_rep_type": c.POSE_REPRESENTATIONS,
+    "norm": (c.AUTO, *c.NORMALISATIONS),
+    "compat": c.COMPATS,
+    "nn_loss_reduction": c.REDUCTIONS,
+    "precision": c.PRECISIONS,
+    "colour_order": COLOUR_ORDERS,
+    "input_range": INPUT_RANGES,
+}
+
+
+def boolean(text: str) -> bool:
+    """Type of flags that take 0 or 1, as in the release."""
+    if text not in ("0", "1"):
+        raise argparse.ArgumentTypeError(f"expected 0 or 1, got {text!r}")
+    return text == "1"
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Type of flags that take a size, `HEIGHTxWIDTH` in pixels."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH in pixels, such as 128x64, got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def skeleton(path: str) -> Skeleton:
+    """Type of flags that take a skeleton file."""
+    try:
+        return load_skeleton(path)
+    except InputError as error:  # as a ValueError, argparse would drop its message
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_config_arguments(
+    parser: argparse.ArgumentParser, kind: type, title: str, names: Collection[str] | None = None
+) -> None:
+    """Adds a flag for each field of the settings class `kind`; flags not given are absent from the result.
+
+    Args:
+        names: of the fields; None: all.
+    """
+    group = parser.add_argument_group(title)
+    descriptions, hints = field_descriptions(kind), typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if names is not None and field.name not in names:
+            continue
+        options: dict[str, Any] = {"type": _flag_type(field.name, hints[field.name]), "default": argparse.SUPPRESS}
+        if field.name in CHOICES:
+            options["choices"] = CHOICES[field.name]
+        elif field.name == "image_size":
+            options["metavar"] = "HxW"
+        elif options["type"] is boolean:
+            options["metavar"] = "0|1"
+        else:
+            options["metavar"] = _metavar(field.name, options["type"])
+        help_text = descriptions[field.name]
+        if not re.search(r"; None: .*$", help_text):  # which says the default already
+            help_text += f" (default: {_shown_default(field)})"
+        help_text = help_text.replace("; None: ", "; default: ")
+        group.add_argument(f"--{field.name}", help=help_text.replace("%", "%%"), **options)
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `--dataset --images_dir --annotations_dir --pairs_dir`."""
+    add_config_arguments(parser, DataConfig, "data")
+
+
+def pick(kind: type[Config], args: argparse.Namespace, base: Config | None = None) -> Config:
+    """The settings `kind` from the flags that were given, over `base` (default: its defaults)."""
+    names = [field.name for field in dataclasses.fields(kind)]  # pyright: ignore[reportArgumentType]
+    given = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    return kind(**given) if base is None else dataclasses.replace(base, **given)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def data_config(args: argparse.Namespace, base: DataConfig | None = None) -> DataConfig:
+    """The data settings from the flags that were given, over `base`."""
+    return pick(DataConfig, args, base)
+
+
+def field_descriptions(kind: type) -> dict[str, str]:
+    """Field → text, from the `Attributes:` section of the class' docstring."""
+    attributes = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
+    descriptions: dict[str, str] = {}
+    names: list[str] = []
+    for line in attributes.splitlines():
+        match = re.match(r" {4}(\w+(?:, \w+)*): (.*)", line)
+        if match:
+            names = match[1].split(", ")
+            descriptions.update(dict.fromkeys(names, match[2]))
+        elif line.startswith("     "):
+            descriptions.update({name: f"{descriptions[name]} {line.strip()}" for name in names})
+        elif line.strip():
+            break
+    return {name: text.replace("`", "").rstrip(".") for name, text in descriptions.items()}
+
+
+def _flag_type(name: str, hint: Any) -> Any:
+    if name == "image_size":
+        return image_size
+    if name == "skeleton":
+        return skeleton
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):  # X | None
+        hint = next(arm for arm in typing.get_args(hint) if arm is not type(None))
+    return boolean if hint is bool else hint
+
+
+def _metavar(name: str, kind: Any) -> str:
+    if kind is str and name.endswith("_dir"):
+        return "DIR"
+    return {int: "N", float: "X", str: "TEXT"}.get(kind, "FILE")
+
+
+def _shown_default(field: dataclasses.Field[Any]) -> str:
+    if field.name == "image_size":
+        return "the data set's"
+    if field.name == "batch_size":
+        return "the data set's: market 4, fashion 2"
+    value = getattr(field.default, "name", field.default)  # a skeleton is shown by its name
+    return str(int(value)) if isinstance(value, bool) else str(value)

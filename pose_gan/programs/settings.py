@@ -1,0 +1,79 @@
+"""The settings of a run, out of flags, preset, data set and a given generator.
+
+Flags win over the preset, the preset over the data set, the data set over the generator that a run begins from, and
+that over the defaults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from pose_gan import runtime
+from pose_gan.config import TELLING, LossConfig, ModelConfig, RunConfig, TrainConfig
+from pose_gan.errors import InputError
+from pose_gan.model_files.run_folder import model_file
+from pose_gan.presets import DATASETS, dataset_defaults, preset
+from pose_gan.programs.flags import data_config, pick
+
+
+def run_config(args: argparse.Namespace) -> RunConfig:
+    """All settings of a new run: defaults, then those of the generator that it begins with, then the data set's, then
+    the preset's, then the flags given.
+
+    Raises: InputError: a value that is not allowed, or values that do not go together.
+    """
+    data = data_config(args)
+    known = dataset_defaults(data.dataset, getattr(args, "image_size", None))
+    row = preset(args.preset, known.nn_window) if args.preset else {}
+    begun = _begun_from(args, data.dataset)
+    values = {**begun, "image_size": known.image_size, "batch_size": known.batch_size, **row, **vars(args)}
+    layered = argparse.Namespace(**values)
+    return RunConfig(data, pick(ModelConfig, layered), pick(LossConfig, layered), pick(TrainConfig, layered))
+
+
+def _begun_from(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
+    """The model settings of the generator checkpoint that was given; what only a discriminator has is left out."""
+    checkpoint = getattr(args, "generator_checkpoint", None)
+    if checkpoint is None:
+        return {}
+    model_file(checkpoint)
+    runtime.start()
+    from pose_gan.model_files.saving import read_info
+
+    model = read_info(checkpoint, **release_settings(args, dataset)).model
+    return {name: value for name, value in vars(model).items() if name != "disc_type"}
+
+
+def release_settings(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
+    """What the flags given and the data set tell of a checkpoint of the authors' release."""
+    size = {"image_size": DATASETS[dataset].image_size} if dataset in DATASETS else {}
+    return size | {name: getattr(args, name) for name in TELLING if hasattr(args, name)}
+
+
+def resumed_config(args: argparse.Namespace, saved: RunConfig) -> RunConfig:
+    """A saved run's settings with the flags given now. Raises InputError if they change what is trained."""
+    if getattr(args, "preset", None):
+        known = dataset_defaults(saved.data.dataset, saved.model.image_size)
+        args = argparse.Namespace(**{**preset(args.preset, known.nn_window), **vars(args)})
+    changed = RunConfig(
+        data_config(args, saved.data),
+        pick(ModelConfig, args, saved.model),
+        pick(LossConfig, args, saved.loss),
+        pick(TrainConfig, args, saved.train),
+    )
+    for section in ("model", "loss"):
+        for field in dataclasses.fields(getattr(saved, section)):
+            old, new = (getattr(getattr(item, section), field.name) for item in (saved, changed))
+            if old != new:
+                raise InputError(
+                    f"--{field.name}: a resumed run keeps its {section}: it has {old}, got {new}; "
+                    "start a new run, with --generator_checkpoint to begin from its weights"
+                )
+    for name in ("batch_size", "training_ratio", "seed", "shared_forward", "iterations_per_epoch"):
+        if getattr(saved.train, name) != getattr(changed.train, name):
+            raise InputError(
+                f"--{name}: a resumed run keeps the order of its data: it has {getattr(saved.train, name)}"
+            )
+    return changed

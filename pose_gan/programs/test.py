@@ -1,0 +1,185 @@
+"""`pose-gan test`: generates the images of a test split with a trained generator, and scores them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pose_gan import runtime
+from pose_gan.config import DataConfig, ModelConfig, RunConfig
+from pose_gan.data.places import places_of
+from pose_gan.errors import InputError
+from pose_gan.model_files.run_folder import OPTIONS, model_file, read_options
+from pose_gan.presets import dataset_defaults
+from pose_gan.programs.flags import add_config_arguments, add_data_arguments, boolean, data_config, pick
+from pose_gan.programs.score_flags import (
+    add_metric_arguments,
+    add_output_arguments,
+    check_outputs,
+    make_scorer,
+    seed,
+    write_outputs,
+)
+from pose_gan.programs.settings import release_settings
+from pose_gan.programs.verbs import command_line, verb_parser
+
+if TYPE_CHECKING:
+    import keras
+
+EPILOG = """examples:
+  pose-gan test --dataset market --generator_checkpoint runs/00000-market-mask --report output/report.html
+  pose-gan test --dataset market --load_generated_images 1 --generated_images_dir output/generated_images"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = verb_parser(
+        "test", "Generates the images of a test split with a trained generator, and scores them.", EPILOG
+    )
+    model = parser.add_argument_group("generator")
+    model.add_argument(
+        "--generator_checkpoint",
+        metavar="RUN_OR_FILE",
+        help="folder of a training run (its newest checkpoint, with the run's data settings), or a model file",
+    )
+    model.add_argument("--batch_size", type=_count, default=16, metavar="N", help="pairs a batch (default: 16)")
+    model.add_argument(
+        "--use_dropout_test", type=boolean, default=False, metavar="0|1", help="keep dropout on (default: 0)"
+    )
+    add_config_arguments(parser, ModelConfig, "model (the generator's own; flags given here are compared with it)")
+    add_data_arguments(parser)
+    parser.add_argument_group("pairs").add_argument(
+        "--images_for_test", type=_count, metavar="N", help="use the first N pairs (default: all in the pair file)"
+    )
+    add_metric_arguments(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--generated_images_dir",
+        default="output/generated_images",
+        metavar="DIR",
+        help="folder of the strips, metrics.json, metrics.csv and metrics_per_pair.csv (default: %(default)s)",
+    )
+    output.add_argument(
+        "--load_generated_images",
+        type=boolean,
+        default=False,
+        metavar="0|1",
+        help="generate nothing, score the strips that are in the folder (default: 0)",
+    )
+    output.add_argument(
+        "--overwrite",
+        type=boolean,
+        default=False,
+        metavar="0|1",
+        help="replace strips that another generator made in this folder (default: 0; strips of the same one are kept)",
+    )
+    add_output_arguments(output)
+    output.add_argument("--seed", type=seed, default=0, metavar="N", help="of example pairs and dropout (default: 0)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program. Raises InputError for bad input; see `run_program`."""
+    args = build_parser().parse_args(argv)
+    _check(args)
+    run_dir, run = _run(args.generator_checkpoint)
+    data_settings = data_config(args, run.data if run else None)
+    places_of(data_settings, "test").check()
+
+    runtime.start()
+    from pose_gan.data.pair_data import open_pairs
+    from pose_gan.evaluation.generation import generate
+    from pose_gan.evaluation.strips import strips_of
+    from pose_gan.model_files.saving import settings_of
+
+    scorer = make_scorer(args)
+    generator = None if args.load_generated_images else _load(args, data_settings.dataset)
+    if generator is not None:
+        model = settings_of(generator)
+        _compare(args, model)
+    else:
+        known = dataset_defaults(data_settings.dataset, getattr(args, "image_size", None))
+        model = pick(ModelConfig, args, run.model if run else ModelConfig(image_size=known.image_size))
+    use_bg = model.use_bg and generator is not None
+    pairs = open_pairs(data_settings, "test", model.image_size, model.skeleton, use_bg, args.images_for_test)
+
+    if generator is not None:
+        made = generate(
+            generator,
+            pairs,
+            args.generated_images_dir,
+            args.batch_size,
+            args.use_dropout_test,
+            args.overwrite,
+            truncate=model.compat == "release",
+        )
+        print(f"{made} images generated, {len(pairs) - made} were there already: {args.generated_images_dir}")
+    scores = scorer(strips_of(args.generated_images_dir, pairs))
+    history = run_dir / "metrics.jsonl" if run_dir else None
+    history = history if history and history.exists() else None
+    folder, options = Path(args.generated_images_dir), _options(args, data_settings, run)
+    write_outputs(args, scores, folder, command_line("test", argv), options, history)
+    return 0
+
+
+def _count(text: str) -> int:
+    """Type of flags that take a number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What can be known to be wrong before anything slow is done."""
+    if not args.generator_checkpoint and not args.load_generated_images:
+        raise InputError(
+            "--generator_checkpoint is missing: a run folder or a model file; "
+            "--load_generated_images 1 scores strips that are there already"
+        )
+    if args.generator_checkpoint and not args.load_generated_images:
+        model_file(args.generator_checkpoint)
+    check_outputs(args)
+
+
+def _run(checkpoint: str | None) -> tuple[Path | None, RunConfig | None]:
+    """Folder and settings of the run, if `checkpoint` is the folder of one."""
+    if not checkpoint or not Path(checkpoint).is_dir():
+        return None, None
+    run_dir = Path(checkpoint)
+    return run_dir, RunConfig.from_dict(read_options(run_dir).get("config", {}), f"{run_dir / OPTIONS}: config")
+
+
+def _load(args: argparse.Namespace, dataset: str) -> keras.Model:
+    """The generator, with a seed for its dropout."""
+    import keras
+
+    from pose_gan.model_files.saving import load_generator
+
+    keras.utils.set_random_seed(args.seed)
+    return load_generator(args.generator_checkpoint, **release_settings(args, dataset))
+
+
+def _compare(args: argparse.Namespace, model: ModelConfig) -> None:
+    """Raises InputError if a model flag that was given is not what the generator was built with."""
+    asked = pick(ModelConfig, args, model)
+    for name, value in vars(asked).items():
+        same = value == getattr(model, name) or name == "disc_type"
+        if not same and not (name == "width" and asked.channels(64) == model.channels(64)):
+            raise InputError(
+                f"--{name}: {args.generator_checkpoint} was built with {getattr(model, name)}, got {value}; "
+                "leave the flag out, or give another checkpoint"
+            )
+
+
+def _options(args: argparse.Namespace, data: DataConfig, run: RunConfig | None) -> dict[str, Any]:
+    """All settings that count, flat, for the records; the run's own under `training: `."""
+    options = {name: value for name, value in vars(args).items() if name not in ("skeleton", "metrics")}
+    options |= dataclasses.asdict(data)
+    if run:
+        sections = run.to_dict()
+        sections["model"]["skeleton"] = run.model.skeleton.name
+        for section in ("model", "loss", "train"):
+            options |= {f"training: {name}": value for name, value in sections[section].items()}
+    return options

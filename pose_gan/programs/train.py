@@ -1,0 +1,94 @@
+"""`pose-gan train`: trains a generator, or goes on with a run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pose_gan import presets, runtime
+from pose_gan.config import LossConfig, ModelConfig, RunConfig, TrainConfig
+from pose_gan.data.places import places_of
+from pose_gan.errors import InputError
+from pose_gan.model_files.run_folder import OPTIONS, checkpoints_of_run, new_run_dir, read_options
+from pose_gan.programs.flags import add_config_arguments, add_data_arguments
+from pose_gan.programs.settings import resumed_config, run_config
+from pose_gan.programs.verbs import command_line, verb_parser
+
+EPILOG = """examples:
+  pose-gan train --dataset market --preset full
+  pose-gan train --output_dir output/full --checkpoints_dir output/full --dataset market --warp_skip mask \\
+      --l1_penalty_weight 0.01 --nn_loss_area_size 3 --content_loss_layer block1_conv2
+  pose-gan train --resume output/full"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = verb_parser("train", "Trains a generator of persons in new poses.", EPILOG)
+    group = parser.add_argument_group("run")
+    group.add_argument(
+        "--preset",
+        choices=presets.PRESETS,
+        help="the losses and skips of a row of the paper's Table 3 (fm is PercLoss); flags given beside it win "
+        "(default: none, that is dsc)",
+    )
+    group.add_argument("--output_dir", metavar="DIR", help="the run's folder (default: the next runs/NNNNN-NAME)")
+    group.add_argument("--checkpoints_dir", metavar="DIR", help="its checkpoints (default: OUTPUT_DIR/checkpoints)")
+    group.add_argument(
+        "--resume",
+        metavar="RUN|auto",
+        help="continue the run in this folder; auto: the one in --output_dir, or start it (default: start a new run)",
+    )
+    group.add_argument("--dry_run", action="store_true", help="print the settings, check the data, and stop")
+    add_data_arguments(parser)
+    add_config_arguments(parser, ModelConfig, "model")
+    add_config_arguments(parser, LossConfig, "losses")
+    add_config_arguments(parser, TrainConfig, "training")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program. Raises InputError for bad input; see `run_program`."""
+    args = build_parser().parse_args(argv)
+    settings, run, checkpoints = _run(args)
+    places_of(settings.data, "train").check()
+    if args.dry_run:
+        return _dry_run(settings, run)
+
+    runtime.start()
+    from pose_gan.training.trainer import NonFiniteLossError, Trainer
+
+    command = command_line("train", argv)
+    try:
+        Trainer(settings, run, checkpoints, args.resume is not None, command).run()
+    except NonFiniteLossError as error:
+        raise SystemExit(f"error: {error}") from None
+    return 0
+
+
+def _run(args: argparse.Namespace) -> tuple[RunConfig, Path, Path]:
+    """Settings, folder and folder of checkpoints of the run that is asked for."""
+    run = args.output_dir if args.resume in (None, "auto") else args.resume
+    if args.resume == "auto" and run is None:
+        raise InputError("--resume auto needs --output_dir, the folder of the run")
+    if args.resume and args.resume != "auto" and args.output_dir and Path(args.output_dir) != Path(args.resume):
+        raise InputError(f"--output_dir {args.output_dir}: a resumed run stays in its folder, {args.resume}")
+    if run and (args.resume not in (None, "auto") or (args.resume == "auto" and (Path(run) / OPTIONS).exists())):
+        saved = read_options(run)
+        settings = resumed_config(args, RunConfig.from_dict(saved["config"], f"{run}/{OPTIONS}"))
+        return settings, Path(run), Path(args.checkpoints_dir or checkpoints_of_run(run))
+    settings = run_config(args)
+    name = f"{settings.data.dataset}-{args.preset or settings.model.warp_skip}"
+    folder = Path(run or new_run_dir("runs", name))
+    return settings, folder, Path(args.checkpoints_dir or folder / "checkpoints")
+
+
+def _dry_run(config: RunConfig, output_dir: Path) -> int:
+    """Checks the data and prints what a run would do. Raises InputError as the run would."""
+    from pose_gan.data.pair_data import open_pairs
+
+    model = config.model
+    print(json.dumps(config.to_dict() | {"output_dir": str(output_dir)}, indent=2))
+    data = open_pairs(config.data, "train", model.image_size, model.skeleton, model.use_bg)
+    print(f"{len(data)} training pairs of {len(data.names)} images are in order")
+    return 0

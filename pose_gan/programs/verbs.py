@@ -1,0 +1,77 @@
+"""One command with many verbs, each a module with `build_parser()` and `main(argv)`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+from pose_gan.errors import InputError
+
+
+@dataclass(frozen=True)
+class Verbs:
+    """The verbs of a command.
+
+    Attributes:
+        command: as users type it.
+        description: what the command is for.
+        package: where the verbs' modules are; `import-market` is the module `import_market`.
+        about: verb → what it does, in a few words.
+    """
+
+    command: str
+    description: str
+    package: str
+    about: Mapping[str, str]
+
+    def module(self, verb: str) -> ModuleType:
+        return importlib.import_module(f"{self.package}.{verb.replace('-', '_')}")
+
+    def usage(self) -> str:
+        """The text of `--help`."""
+        width = max(map(len, self.about))
+        verbs = "\n".join(f"  {verb:<{width}}  {text}" for verb, text in self.about.items())
+        return (
+            f"usage: {self.command} VERB [options]\n\n{self.description}\n\nverbs:\n{verbs}\n\n"
+            f"{self.command} VERB --help lists the options of a verb."
+        )
+
+    def run(self, arguments: Sequence[str]) -> int:
+        """Runs the verb `arguments[0]` with the other arguments. Returns: its exit status.
+
+        Raises: InputError: there is no such verb; whatever the verb raises.
+        """
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(self.usage(), file=sys.stdout if arguments else sys.stderr)
+            return 0 if arguments else 2
+        verb, *rest = arguments
+        if verb not in self.about:
+            raise InputError(f"{self.command}: no verb {verb!r}; allowed: {', '.join(self.about)}")
+        return self.module(verb).main(rest) or 0
+
+
+def verb_parser(verb: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """The parser of `pose-gan VERB`: flags must be spelled out, and the epilog keeps its lines."""
+    return argparse.ArgumentParser(
+        f"pose-gan {verb}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def command_line(verb: str, argv: Sequence[str] | None) -> str:
+    """What the user typed, for records: the form in which it can be typed again.
+
+    Args:
+        verb: of `pose-gan`.
+        argv: as `main` got them; None: those of the process.
+    """
+    words = argv if argv is not None else sys.argv[1:]
+    return shlex.join(["pose-gan", *verb.split(), *words])

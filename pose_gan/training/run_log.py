@@ -1,0 +1,107 @@
+"""What a training run tells: the console, `log.txt`, `metrics.jsonl`, TensorBoard and sample pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pose_gan.errors import InputError
+from pose_gan.files.folders import make_folder
+from pose_gan.files.text import read_lines, write_text
+from pose_gan.poses.drawing import write_image
+
+NOT_CURVES = ("step", "epoch")  # what counts up is no curve
+LOG, METRICS, SAMPLES, TENSORBOARD = "log.txt", "metrics.jsonl", "samples", "tensorboard"
+
+
+class RunLog:
+    """Writes a run's records.
+
+    Args:
+        folder: the run's folder; it is made.
+        first_step: the step at which this start of the run begins. Records of later steps, which a
+            killed run may have left, are dropped: the run is about to write them again.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], first_step: int = 0) -> None:
+        self.folder = make_folder(folder)
+        self._drop_records_after(first_step)
+        self._board = tf.summary.create_file_writer(os.fspath(self.folder / TENSORBOARD))
+
+    def say(self, text: str) -> None:
+        """One line for the person who watches, and for `log.txt`."""
+        print(text, flush=True)
+        with (self.folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    def record(self, step: int, values: dict[str, float], split: str = "train") -> None:
+        """A line of `metrics.jsonl` and TensorBoard scalars named `split/name`."""
+        line: dict[str, Any] = {"step": step, "split": split, **values}
+        with (self.folder / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        with self._board.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(f"{split}/{name}", value)
+        self._board.flush()
+
+    def picture(self, step: int, picture: np.ndarray) -> Path:
+        """A sample grid, uint8 `(H, W, 3)`, as `samples/step-….png` and in TensorBoard. Returns the file."""
+        path = self.folder / SAMPLES / f"step-{step:08d}.png"
+        write_image(path, picture)
+        with self._board.as_default(step=step):
+            tf.summary.image("samples", picture[None])
+        self._board.flush()
+        return path
+
+    def close(self) -> None:
+        self._board.close()
+
+    def _drop_records_after(self, step: int) -> None:
+        path = self.folder / METRICS
+        if not path.exists():
+            return
+        write_text(path, "".join(f"{line}\n" for line, values in _records(path) if values["step"] <= step))
+
+
+def read_history(path: str | os.PathLike[str]) -> dict[str, tuple[list[float], list[float]]]:
+    """Curves from a `metrics.jsonl`: name → steps and values, in order of steps.
+
+    Lines with a `split` other than `train` give curves of their own, `<split>: <name>`. Values that
+    are not finite numbers are left out. Of a step that stands there twice (a run that was resumed),
+    the later line counts. A last line that was cut off (a run that was killed) does not count.
+
+    Raises: InputError: names the line that is not a JSON object with a number `step`.
+    """
+    curves: dict[str, dict[float, float]] = {}
+    for _, values in _records(path):
+        split = values.get("split", "train")
+        for name, value in values.items():
+            if name not in NOT_CURVES and _is_number(value):
+                curves.setdefault(name if split == "train" else f"{split}: {name}", {})[values["step"]] = value
+    return {name: (sorted(curve), [curve[step] for step in sorted(curve)]) for name, curve in curves.items()}
+
+
+def _records(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines of a `metrics.jsonl`, as text and as values, but for a last line that was cut off."""
+    lines = read_lines(path)
+    for number, line in enumerate(lines, start=1):
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                return
+            raise InputError(f"{path}, line {number}: not JSON: {error}; delete the line") from None
+        if not isinstance(values, dict) or not _is_number(values.get("step")):
+            raise InputError(f"{path}, line {number}: expected a JSON object with a number 'step'; delete the line")
+        yield line, values
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,143 @@
+"""Pair lists against the plainest form of the rule, and the published counts."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pose_gan.data.pairs import make_pairs, person_of, read_pairs, sample_pairs, valid_names, write_pairs
+from pose_gan.errors import InputError
+from pose_gan.poses.keypoints import Annotations, read_annotations
+from pose_gan.poses.skeleton import COCO18
+
+
+def table_of(names, missing=()):
+    """Every joint at (5, 5), but for (name, joint) in `missing`."""
+    keypoints = np.full((len(names), COCO18.num_joints, 2), 5, np.int32)
+    for name, joint in missing:
+        keypoints[names.index(name), COCO18.index(joint)] = (5, -1)
+    return Annotations(tuple(names), keypoints)
+
+
+def naive_pairs(table):
+    required = [COCO18.joints.index(name) for name in ("Rsho", "Lsho", "Rhip", "Lhip")]
+    valid = [
+        name
+        for name, pose in zip(table.names, table.keypoints.tolist(), strict=True)
+        if all(-1 not in pose[joint] for joint in required) and name[:2] != "-1" and name[:4] != "0000"
+    ]
+    persons = list(dict.fromkeys(name.split("_")[0] for name in valid))
+    return [
+        pair
+        for person in persons
+        for pair in itertools.permutations([name for name in valid if name.split("_")[0] == person], 2)
+    ]
+
+
+def rows(pairs):
+    return list(pairs.itertuples(index=False, name=None))
+
+
+def test_all_ordered_pairs_in_the_order_of_the_file():
+    pairs = make_pairs(table_of(["2_b", "1_a", "2_a", "3_a", "1_b"]))
+    assert list(pairs.columns) == ["from", "to"]
+    assert rows(pairs) == [("2_b", "2_a"), ("2_a", "2_b"), ("1_a", "1_b"), ("1_b", "1_a")]
+
+
+def test_invalid_images_make_no_pairs():
+    names = ["1_a", "1_b", "1_c", "1_d", "-1_a", "-1_b", "0000_a", "0000_b", "00001_a", "00001_b"]
+    table = table_of(names, missing=[("1_b", "Lhip"), ("1_c", "Rsho"), ("1_d", "nose")])
+    assert valid_names(table) == ["1_a", "1_d"]
+    assert rows(make_pairs(table)) == [("1_a", "1_d"), ("1_d", "1_a")]
+
+
+def test_nothing_in_nothing_out():
+    for table in (table_of([]), table_of(["1_a", "2_a"]), table_of(["0000_a", "0000_b"])):
+        pairs = make_pairs(table)
+        assert pairs.empty
+        assert list(pairs.columns) == ["from", "to"]
+
+
+def test_equals_the_naive_twin():
+    random = np.random.default_rng(0)
+    names = [f"{random.integers(-1, 8):04d}_{i}.jpg" for i in range(80)]
+    keypoints = random.integers(0, 64, (80, COCO18.num_joints, 2))
+    keypoints[random.random((80, COCO18.num_joints)) < 0.05] = -1
+    table = Annotations(tuple(names), keypoints)
+    assert len(naive_pairs(table)) > 100
+    assert rows(make_pairs(table)) == naive_pairs(table)
+
+
+@pytest.mark.parametrize(
+    ("name", "person"),
+    [
+        ("0224_c6s1_055726_02.jpg", "0224"),
+        ("fasionWOMENDressesid0000553705_4full.jpg", "fasionWOMENDressesid0000553705"),
+        ("fashionMENJackets_Vestsid0000401403_4full.jpg", "fashionMENJackets_Vestsid0000401403"),
+        ("fasionWOMENBlouses_Shirtsid0000401403_4full.jpg", "fasionWOMENBlouses_Shirtsid0000401403"),
+        ("fashionWOMENDressesid0000553705_4full.jpg", "fashionWOMENDressesid0000553705"),
+        ("dog.png", "dog.png"),
+    ],
+)
+def test_person_of(name, person):
+    assert person_of(name) == person
+
+
+def test_another_person_rule():
+    pairs = make_pairs(table_of(["a-1", "a-2", "b-1"]), person=lambda name: name[0])
+    assert rows(pairs) == [("a-1", "a-2"), ("a-2", "a-1")]
+
+
+def test_sample_is_the_release_s():
+    pairs = make_pairs(table_of([f"1_{i}" for i in range(20)]))
+    expected = pairs.sample(n=50, replace=False, random_state=0)
+    pd.testing.assert_frame_equal(sample_pairs(pairs, 50), expected)
+    assert sorted(rows(sample_pairs(pairs, 10**6))) == sorted(rows(pairs))
+
+
+def test_file_round_trip(tmp_path):
+    pairs = make_pairs(table_of(["1_a, b.jpg", "1_b.jpg", "1_c.jpg"]))
+    write_pairs(tmp_path / "pairs.csv", pairs)
+    assert (tmp_path / "pairs.csv").read_text().splitlines()[0] == "from,to"
+    pd.testing.assert_frame_equal(read_pairs(tmp_path / "pairs.csv"), pairs)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"pairs\.csv, row 1: the header must be 'from,to', got 'an empty file'"),
+        ("to,from\na,b\n", r"pairs\.csv, row 1: the header must be 'from,to', got 'to,from'"),
+        ("from,to\na,b\na\n", r"pairs\.csv, row 3: each row is two image names \(from,to\), got 'a'"),
+        ("from,to\na,b,c\n", r"pairs\.csv, row 2: .* got 'a,b,c'"),
+        ("from,to\na,b\n\nc,d\n", r"pairs\.csv, row 3: .* got ''"),
+        ("from,to\na,\n", r"pairs\.csv, row 2: .* got 'a,'"),
+    ],
+)
+def test_bad_files(tmp_path, text, message):
+    (tmp_path / "pairs.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_pairs(tmp_path / "pairs.csv")
+
+
+def test_absent_file(tmp_path):
+    with pytest.raises(InputError, match=r"pairs\.csv: no such file"):
+        read_pairs(tmp_path / "pairs.csv")
+
+
+def test_market_counts(shared_data):
+    table = read_annotations(shared_data / "market-full" / "market-annotation-train.csv")
+    valid = valid_names(table)
+    pairs = make_pairs(table)
+    assert (len(valid), len(set(map(person_of, valid))), len(pairs)) == (12116, 745, 263632)
+    assert not pairs.duplicated().any()
+
+
+def test_sample_counts(shared_data):
+    for split, count in (("train", 370), ("test", 152)):
+        table = read_annotations(shared_data / "market-sample" / f"market-annotation-{split}.csv")
+        pairs = make_pairs(table)
+        assert len(pairs) == count
+        assert rows(pairs) == naive_pairs(table)
