@@ -6,7 +6,7 @@ TENSORFLOW ?= cpu
 BIN := .venv/bin
 SET_UP := .venv/set-up-$(TENSORFLOW)
 
-.PHONY: demo test test-slow lint types format docs lock clean
+.PHONY: demo test test-slow lint types package format docs lock clean
 .DELETE_ON_ERROR:
 
 $(SET_UP): pyproject.toml constraints.txt
@@ -40,6 +40,10 @@ lint: $(SET_UP)
 
 types: $(SET_UP)
 	$(BIN)/pyright
+
+# The built package, installed where nothing else is, does the whole way outside of the checkout.
+package: $(SET_UP)
+	PYTHON=$(PYTHON) tests/package.sh $(TENSORFLOW)
 
 format: $(SET_UP)
 	$(BIN)/ruff check --fix .

@@ -11,7 +11,7 @@ from typing import Any
 from pose_gan.errors import InputError, run_program
 from pose_gan.files.text import write_json
 
-# Name → what it measures, in the order in which all of them run. Each is a module with `run(options)`.
+# Name → description, in the order in which they run. Each benchmark is a module with `run(options)`.
 BENCHMARKS = {
     "skip": "deformable skip connections against the release's form",
     "nn_loss": "nearest-neighbour loss against stacked copies",
@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs benchmarks. Raises InputError: an unknown name, a bad number of rounds, a file that cannot be written."""
+    """Runs benchmarks. Raises InputError for an unknown name, a bad number of rounds, or a file it cannot write."""
     flags = build_parser().parse_args(argv)
     names = list(dict.fromkeys(flags.names)) or list(BENCHMARKS)
     for name in names:
@@ -62,11 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"benchmark {name!r} is not known; allowed: {', '.join(BENCHMARKS)}")
     if flags.repeats is not None and flags.repeats < 1:
         raise InputError(f"--repeats: got {flags.repeats}; give 1 or more")
-    from benchmarks import machine  # TensorFlow loads here, not for --help
-    from benchmarks.harness import Options
     from pose_gan import runtime
 
-    runtime.configure()  # as the programs do
+    runtime.start()  # TensorFlow loads here, not for --help
+    from benchmarks import machine
+    from benchmarks.harness import Options
 
     repeats = flags.repeats or (QUICK_REPEATS if flags.quick else REPEATS)
     options = Options(flags.quick, repeats, not flags.no_memory, flags.pose_estimator, flags.images_dir)
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rates = result["matrix_product_gflops"]
     print("\n".join([*machine.machine_lines(result["machine"]), _rate_line("before", rates)]), flush=True)
     if flags.json:
-        write_json(flags.json, result)  # a bad path shows now, not after an hour
+        write_json(flags.json, result)  # so that a bad path fails now, not after an hour
     for name in names:
         print(f"\n{name}: {BENCHMARKS[name]}", flush=True)
         started = time.perf_counter()

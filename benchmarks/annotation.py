@@ -1,4 +1,4 @@
-"""Images a second of an OpenPose network in `data_prep annotate`, split into network and decoding."""
+"""Images per second of an OpenPose network in `pose-gan data annotate`, split into network and decoding."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run(options: Options) -> list[Table]:
 
 
 def _images(folder: Path, count: int) -> np.ndarray:
-    """`count` images of one size, uint8 `(count, H, W, 3)`; those of the folder, again where they are fewer."""
+    """`count` images of one size, uint8 `(count, H, W, 3)`, from the folder; they are repeated if it holds fewer."""
     names = list_images(folder)
     if not names:
         raise InputError(f"--images_dir: {folder}: no images")

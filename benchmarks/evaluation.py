@@ -1,7 +1,7 @@
-"""Scoring a folder of strips (SSIM, mask-SSIM, L1) against a loop that takes one image after the other.
+"""Scoring a folder of strips (SSIM, mask-SSIM, L1), compared with a loop that takes one image after the other.
 
-The loop is what one writes with scikit-image: read a strip, draw the mask limb by limb, call
-`structural_similarity`. Both score the generated image and the copy of the source.
+The loop is the usual program with scikit-image: it reads a strip, draws the mask limb by limb and calls
+`structural_similarity`. Both forms score the generated image and the copy of the source.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from pose_gan.poses.skeleton import COCO18
 METRICS = ("ssim", "mask_ssim", "l1")
 CASES, QUICK_CASES = (((128, 64), 1000), ((256, 256), 100)), (((128, 64), 6),)  # image size, pairs
 WHOLE, QUICK_WHOLE = 12000, 12  # pairs of a test set
-DIFFERENT = 500  # strips; others are the same files under other names
-POSES = 32  # different ones
+DIFFERENT = 500  # different strips; the others are the same files under other names
+POSES = 32  # different poses
 BORDER = np.array([1e-12, 1e-9])  # pixels, (y, x): half-open polygons; see `draw_mask`
 
 
@@ -92,7 +92,7 @@ def _measure_whole(root: Path, pairs: int, options: Options) -> dict:
 
 
 def make_calls(form: str, root: str) -> dict[str, Callable[[], list[np.ndarray]]]:
-    """`score`: scores under `METRICS` of the generated images, then of the copies, each `(pairs,)`."""
+    """`score`: the scores of `METRICS`, first of the generated images, then of the copies, each `(pairs,)`."""
     annotations = read_annotations(Path(root) / "annotations.csv")
     find = functools.partial(find_strips, root, annotations)
 
@@ -105,7 +105,7 @@ def make_calls(form: str, root: str) -> dict[str, Callable[[], list[np.ndarray]]
 
 
 def loop(images: JudgedImages) -> list[np.ndarray]:
-    """The same scores, one pair and one metric after the other."""
+    """The same scores, computed one pair and one metric after the other."""
     scores = []
     for (path,), pose in zip(images.files, images.target_keypoints, strict=True):
         source, target, generated = np.split(iio.imread(path), 3, axis=1)
@@ -127,8 +127,8 @@ def _ssim(judged: np.ndarray, target: np.ndarray) -> float:
 def draw_mask(pose: np.ndarray, size: SIZE) -> np.ndarray:
     """The body mask, drawn by scikit-image: bool `(H, W)`.
 
-    scikit-image fills polygons with their whole border; moved left, and up, by next to nothing, they lose the right
-    and the lower one, as in the version that the release used.
+    scikit-image fills polygons including their whole border. A polygon that is moved left and up by a tiny distance
+    loses its right and its lower border, as in the version that the release used.
     """
     mask = np.zeros(size, dtype=bool)
     seen = found(pose)
@@ -146,7 +146,7 @@ def draw_mask(pose: np.ndarray, size: SIZE) -> np.ndarray:
 
 
 def write_strips(root: Path, size: SIZE, pairs: int) -> JudgedImages:
-    """Strips of random pictures, each generated one a noisy target, and `annotations.csv` with poses of people."""
+    """Writes strips of random pictures, with a noisy target as generated image, and `annotations.csv` with poses."""
     root.mkdir(parents=True)
     rng = np.random.default_rng(0)
     names = [(f"{number:05d}_a.png", f"{number:05d}_b.png") for number in range(pairs)]
@@ -165,7 +165,7 @@ def write_strips(root: Path, size: SIZE, pairs: int) -> JudgedImages:
 
 
 def _picture(rng: np.random.Generator, size: SIZE) -> np.ndarray:
-    """Smooth colours with some noise, which makes PNG files about as large as photographs do."""
+    """Smooth colours with some noise, so that PNG files are about as large as those of photographs."""
     coarse = Image.fromarray(rng.integers(0, 256, (size[0] // 8, size[1] // 8, 3), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((size[1], size[0]), Image.Resampling.BICUBIC), np.float32)
     return np.clip(smooth + rng.normal(0, 2, smooth.shape), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Floating-point operations that a network needs, from the shapes of its layers (a product and a sum are two)."""
+"""Floating-point operations of a network, from the shapes of its layers (a product and a sum are two operations)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pose_gan.networks import logits_model
 class Work:
     """Operations of one sample through the convolutions and dense layers of a network.
 
-    forward: the output.
-    weights: gradients of all weights.
-    inputs: gradients of every layer's input, but not of the network's inputs.
-    image: gradient of the network's input image (its three channels) besides.
+    forward: for the output.
+    weights: for the gradients of all weights.
+    inputs: for the gradients of every layer's input, but not of the network's inputs.
+    image: in addition, for the gradient of the network's input image (its three channels).
     """
 
     forward: float
@@ -27,7 +27,7 @@ class Work:
 
     @property
     def backward(self) -> float:
-        """What an update of the weights needs after the forward pass."""
+        """The operations that an update of the weights needs after the forward pass."""
         return self.weights + self.inputs
 
 
@@ -35,8 +35,8 @@ def network_work(model: keras.Model, image_channels: int = 3) -> Work:
     """The work of a functional model of plain layers.
 
     Each of the three products of a layer (output, gradient of weights, gradient of input) costs
-    the same; first layers, behind which there are no weights, need no gradient of their input but
-    for the share of the image's channels.
+    the same. First layers, which have no weights before them, need no gradient of their input
+    except for the share of the image's channels.
     """
     forward = inputs = image = 0.0
     for layer in model.layers:
@@ -53,8 +53,8 @@ def network_work(model: keras.Model, image_channels: int = 3) -> Work:
 
 
 def layer_flops(layer: keras.layers.Layer) -> float:
-    """2·k²·Cin·Cout for each output pixel of a convolution, each input pixel of a transposed one; dense likewise."""
-    if isinstance(layer, keras.layers.Conv2DTranspose):  # before Conv2D: what it scatters from is its input grid
+    """2·k²·Cin·Cout per output pixel of a convolution, or per input pixel of a transposed one; 2·Cin·Cout if dense."""
+    if isinstance(layer, keras.layers.Conv2DTranspose):  # before Conv2D, as its places are those of its input
         places = layer.input.shape[1:3]
     elif isinstance(layer, keras.layers.Conv2D):
         places = layer.output.shape[1:3]
@@ -68,14 +68,14 @@ def layer_flops(layer: keras.layers.Layer) -> float:
 def iteration_work(
     generator: keras.Model, discriminator: keras.Model, features: keras.Model | None, batch: int
 ) -> dict[str, float]:
-    """Operations of one training iteration with a shared forward pass, part by part.
+    """Operations of each part of one training iteration with a shared forward pass.
 
     Args:
-        generator, discriminator: both are updated; the generator's update also needs the
-            discriminator's forward pass on the generated images and the gradient of these.
-        features: the frozen network of the reconstruction loss: forward on generated and target
-            image, gradient of the generated image. None: the loss looks at pixels.
-        batch: samples.
+        generator, discriminator: both are updated. The generator's update also needs the
+            discriminator's forward pass on the generated images and the gradient of these images.
+        features: the frozen network of the reconstruction loss, which needs a forward pass on generated and
+            target image and the gradient of the generated image. None: the loss compares pixels.
+        batch: number of samples.
     """
     g, d = network_work(generator), network_work(logits_model(discriminator))
     parts = {

@@ -1,4 +1,4 @@
-"""From keypoints to heat maps, masks and transforms: the package's graph against NumPy and scikit-image."""
+"""Heat maps, masks and transforms from keypoints: the package's graph compared with NumPy and scikit-image."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def in_graph(source: tf.Tensor, target: tf.Tensor, height: int, width: int) -> t
 def in_numpy(source: np.ndarray, target: np.ndarray, size: SIZE) -> Arrays:
     """The same for one pair: keypoints `(18, 2)`, (y, x).
 
-    Masks are filled by scikit-image; transforms are its estimates, total least squares as in the release.
+    scikit-image fills the masks and estimates the transforms, by total least squares as in the release.
     """
     source_xy, target_xy = source[:, ::-1].astype(np.float64), target[:, ::-1].astype(np.float64)
     seen = found(source), found(target)
@@ -56,7 +56,7 @@ def _heatmaps(xy: np.ndarray, seen: np.ndarray, size: SIZE) -> np.ndarray:
 
 
 def _scale(xy: np.ndarray, seen: np.ndarray, skeleton: Skeleton = COCO18) -> float | None:
-    """The root of the mean squared length of the torso's sides; None if neither is found."""
+    """The root of the mean squared length of the torso's sides; None if neither side is found."""
     sides = [skeleton.indices(side) for side in skeleton.scale_sides]
     squares = [float(np.sum((xy[a] - xy[b]) ** 2)) for a, b in sides if seen[a] and seen[b]]
     return float(np.sqrt(np.mean(squares))) if squares else None
@@ -125,7 +125,7 @@ def all_in_numpy(source: np.ndarray, target: np.ndarray, size: SIZE) -> list[Arr
 
 
 def agreement(source: tf.Tensor, target: tf.Tensor, size: SIZE) -> dict[str, float]:
-    """How far the two forms are apart. Transforms: limbs only, where both fits have the same answer."""
+    """The largest difference of heat maps, the mean of masks and the median of limb transforms, whose fits agree."""
     ours = [value.numpy() for value in in_graph(source, target, *size)]
     twins = [np.stack(values) for values in zip(*all_in_numpy(source.numpy(), target.numpy(), size), strict=True)]
     limbs = [number for number, part in enumerate(COCO18.parts) if part.kind == "limb"]

@@ -1,4 +1,4 @@
-"""How cost grows with the batch and with the image."""
+"""The growth of the cost with the batch and with the image size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.inputs import SIZE, active_parts, part_geometry, pose_pairs, ran
 
 BATCHES, QUICK_BATCHES = (1, 2, 4, 8), (1, 2)
 SIZES, QUICK_SIZES = ((128, 64), (128, 128), (256, 256)), ((64, 64), (96, 64))
-SIZES_BATCH = 2  # of the table of sizes
+SIZES_BATCH = 2  # batch of the table of sizes
 WINDOW, CHANNELS = 3, 64
 WHAT = {"skip": "skips", "nn_loss": "NN loss", "geometry": "geometry", "inference": "inference"}
 
@@ -38,7 +38,7 @@ def _table(
 ) -> Table:
     calls = {case: make_calls(*case, generate[case[0]], width) for case in cases}
     times = {}
-    for what in WHAT:  # one kind after the other, its cases in turns
+    for what in WHAT:  # one kind after the other; the cases of a kind run in turns
         repeats = options.few_repeats if what == "inference" else options.repeats
         times[what] = time_in_turns({str(case): calls[case][what] for case in cases}, repeats)
     (first_height, first_width), first_batch = cases[0]

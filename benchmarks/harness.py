@@ -1,4 +1,4 @@
-"""What every benchmark needs: options, timing in turns, tables."""
+"""Common parts of all benchmarks: options, timing in turns, tables."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MATMUL_SIDE, QUICK_MATMUL_SIDE = 2048, 512
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure.
+    """The settings of a measurement.
 
     Attributes:
-        quick: small sizes: whether everything runs, not how fast.
-        repeats: timed rounds of what takes milliseconds.
-        memory: whether to measure peak memory, which takes a fresh process a form.
-        pose_estimator: file of an OpenPose network, for the benchmark `annotation`; None: left out.
-        images_dir: folder of photographs for it.
-        step_seconds: filled by the benchmark `step`, for later ones: (image size, batch) → seconds an iteration.
+        quick: use small sizes, to test that everything runs, not how fast.
+        repeats: timed rounds of calls that take milliseconds.
+        memory: whether to measure peak memory, which takes a new process per form.
+        pose_estimator: file of an OpenPose network, for the benchmark `annotation`; None: it is left out.
+        images_dir: folder of photographs for the benchmark `annotation`.
+        step_seconds: (image size, batch) → seconds per iteration; the benchmark `step` fills it for later ones.
     """
 
     quick: bool = False
@@ -36,7 +36,7 @@ class Options:
 
     @property
     def few_repeats(self) -> int:
-        """Timed rounds of what takes seconds."""
+        """Timed rounds of calls that take seconds."""
         return max(2, self.repeats // 3)
 
     @property
@@ -50,9 +50,9 @@ class Table:
 
     Attributes:
         title: one line.
-        columns: key of a row → heading, with its unit.
+        columns: key of a row → heading with its unit.
         rows: values under the keys of `columns`; None or absent: not measured.
-        notes: what a reader must know to trust the numbers.
+        notes: facts that a reader needs to judge the numbers.
     """
 
     title: str
@@ -65,7 +65,7 @@ class Table:
         return {"title": self.title, "columns": dict(self.columns), "rows": rows, "notes": list(self.notes)}
 
     def to_text(self, markdown: bool = False) -> str:
-        """Aligned columns for a terminal, or a Markdown table."""
+        """The table as aligned columns for a terminal, or as Markdown."""
         cells = [list(self.columns.values())]
         cells += [[show(row.get(key)) for key in self.columns] for row in self.rows]
         widths = [max(3, *(len(line[i]) for line in cells)) for i in range(len(self.columns))]
@@ -97,7 +97,7 @@ def show(value: Value) -> str:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one call in each round."""
+    """The seconds of one call, for each round."""
 
     samples: tuple[float, ...]
 
@@ -115,12 +115,12 @@ class Timing:
 
 
 def time_in_turns(forms: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 2) -> dict[str, Timing]:
-    """Times each form once a round, one after the other, so that all meet the same load.
+    """Times each form once per round, one after the other, so that all forms run under the same load.
 
     Args:
         forms: name → function without arguments.
-        repeats: rounds that count.
-        warm_up: calls of each before the first round; compiling happens there.
+        repeats: number of rounds that count.
+        warm_up: calls of each form before the first round; they include compiling.
     """
     asynchronous = bool(tf.config.list_physical_devices("GPU"))  # calls return before their work is done
     samples: dict[str, list[float]] = {name: [] for name in forms}
@@ -141,11 +141,11 @@ def time_in_turns(forms: Mapping[str, Callable[[], object]], repeats: int, warm_
 
 
 def matrix_product(side: int) -> tuple[Callable[[], object], float]:
-    """A float32 matrix product `side`³ to time beside other work, and its GFLOP."""
+    """A float32 matrix product `side`³ for timing beside other work, and its GFLOP."""
     first, second = (tf.random.normal([side, side], seed=seed) for seed in (1, 2))
     return tf.function(lambda: tf.matmul(first, second)), 2 * side**3 / 1e9
 
 
 def ratio(numerator: float | None, denominator: float | None) -> float | None:
-    """None where either number is unknown or nothing is left to divide by."""
+    """The quotient; None if either number is unknown or the denominator is 0."""
     return numerator / denominator if numerator is not None and denominator else None

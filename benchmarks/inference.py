@@ -1,4 +1,4 @@
-"""Images a second of the generator."""
+"""Images per second of the generator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUICK_WIDTH = 0.125
 
 
 def make_generate(image_size: SIZE, width: float) -> tuple[Callable[[dict[str, tf.Tensor]], tf.Tensor], float]:
-    """A compiled function from a batch to images, and the GFLOP of an image."""
+    """A compiled function from a batch to images, and the GFLOP per image."""
     generator = build_generator(ModelConfig(image_size=image_size, width=width))
     names = [tensor.name for tensor in generator.inputs]
 

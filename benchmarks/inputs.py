@@ -1,4 +1,4 @@
-"""What benchmarks run on: poses of drawn people, and random numbers where values do not matter."""
+"""The inputs of the benchmarks: poses of drawn people, and random numbers where values do not matter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from data_prep.people.dataset import PersonTask, draw_images
 from pose_gan import geometry
 from pose_gan.poses.keypoints import MISSING, found, has_required_joints
 
-SHAPE = (128, 64)  # what the people are drawn in, pixels
+SHAPE = (128, 64)  # image size in which the people are drawn, pixels
 SIZE = tuple[int, int]
 TRIES = 8
 
@@ -19,8 +19,8 @@ TRIES = 8
 def pose_pairs(count: int, image_size: SIZE) -> tuple[tf.Tensor, tf.Tensor]:
     """Source and target keypoints of `count` persons, float32 `(count, 18, 2)`, the same in every run.
 
-    Poses are those of the drawn data set, at 128x64; at other sizes they are enlarged to the image's
-    height and put in the middle, so that sizes differ in nothing but size.
+    The poses are those of the drawn data set at 128x64. For other sizes they are enlarged to the image's
+    height and moved to the middle, so that the inputs differ only in size.
     """
     drawn = np.stack([_drawn_pair(person) for person in range(count)])
     seen = found(drawn)[..., None]
@@ -40,7 +40,7 @@ def _drawn_pair(person: int) -> np.ndarray:
             poses.append(keypoints)
         if len(poses) == 2:
             break
-    while len(poses) < 2:  # always a pair, so that person numbers stay the batch's
+    while len(poses) < 2:  # always gives a pair, so that there is one person per sample
         poses.append(poses[-1] if poses else _drawn_pair(person + 1)[0])
     return np.stack(poses)
 
@@ -52,17 +52,17 @@ def part_geometry(count: int, image_size: SIZE) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def active_parts(masks: tf.Tensor) -> float:
-    """How many masks are 1 at a pixel, on average: what a sparse form has to sample."""
+    """The mean number of masks that are 1 at a pixel, which is the number of samples of a sparse form."""
     return float(tf.reduce_mean(tf.reduce_sum(masks, axis=1)))
 
 
 def random_tensor(shape: tuple[int, ...], seed: int) -> tf.Tensor:
-    """float32 normal numbers, the same in every run."""
+    """Normally distributed float32 numbers, the same in every run."""
     return tf.constant(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32))
 
 
 def random_batch(count: int, image_size: SIZE) -> dict[str, tf.Tensor]:
-    """A batch as `pose_gan.data` makes them: random images, drawn poses."""
+    """A batch in the form that `pose_gan.data` makes: random images, drawn poses."""
     source, target = pose_pairs(count, image_size)
     images = [tf.tanh(random_tensor((count, *image_size, 3), seed)) for seed in (1, 2)]
     return {

@@ -1,4 +1,4 @@
-"""What the numbers were measured on."""
+"""A description of the machine on which the numbers were measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.util import _pywrap_util_port  # the only home of IsMklEnabled
+from tensorflow.python.util import _pywrap_util_port  # no public module has IsMklEnabled
 
 from benchmarks.harness import Options, matrix_product, time_in_turns
 from pose_gan.versions import versions
@@ -24,7 +24,7 @@ def describe_machine() -> dict[str, Any]:
         "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in _gpus()],
         "system": f"{platform.system()} {platform.release()}",
         "onednn": bool(_pywrap_util_port.IsMklEnabled()),
-        "threads": {  # 0: as many as there are cores
+        "threads": {  # 0: one per core
             "inter_op": threads.get_inter_op_parallelism_threads(),
             "intra_op": threads.get_intra_op_parallelism_threads(),
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
@@ -35,7 +35,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def machine_lines(machine: dict[str, Any]) -> list[str]:
-    """The same for a reader."""
+    """The description as lines of text."""
     threads, load = machine["threads"], machine["load_average"]
     counts = ", ".join(f"{name} {value or 'default'}" for name, value in threads.items())
     memory = "unknown" if machine["memory_gb"] is None else f"{machine['memory_gb']:.1f} GB"
@@ -49,7 +49,7 @@ def machine_lines(machine: dict[str, Any]) -> list[str]:
 
 
 def matmul_rate(options: Options) -> dict[str, float]:
-    """This machine's float32 matrix-product rate right now: GFLOP/s, `best` and `median`."""
+    """The current float32 matrix-product rate of this machine: GFLOP/s, `best` and `median`."""
     product, gflop = matrix_product(options.matmul_side)
     timing = time_in_turns({"product": product}, options.repeats)["product"]
     return {"best": gflop / timing.best, "median": gflop / timing.median}

@@ -1,10 +1,10 @@
-"""Peak memory of a call, measured in a process of its own.
+"""Peak memory of a call, measured in a separate process.
 
-What is measured: resident memory at its highest during the second and third call, less resident
-memory just before (inputs, weights, the program itself). The process gives freed blocks back to the
-system at once, so that neither the first call nor another form hides what a call takes. That needs
-oneDNN off, whose allocator keeps what it once had; a form whose convolutions must run as they always
-do is measured `as_it_is`: from before its first call, compiling included.
+The result is the highest resident memory during the second and third call, less the resident memory just
+before them (inputs, weights, the program itself). The process gives freed blocks back to the system at once,
+so that neither the first call nor another form hides the memory that a call takes. For this, oneDNN must be
+off, because its allocator keeps the memory that it once had. A form whose convolutions must run as usual is
+measured `as_it_is`: from before its first call, compiling included.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-# glibc: blocks from 64 KB on are mapped, and unmapped when freed; the heap's free end goes back at once
+# glibc maps blocks from 64 KB on, and unmaps them when they are freed; the free end of the heap goes back at once.
 GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0", "TF_ENABLE_ONEDNN_OPTS": "0"}
-PROCESSES = 2  # at once
-CALLS = 2  # measured, after the first
+PROCESSES = 2  # that run at the same time
+CALLS = 2  # measured calls, after the first call
 NOTE = (
     "memory: highest resident memory during a call less that just before it (inputs and weights are not counted), "
     "in a fresh process a form, with oneDNN off (its allocator keeps freed memory)"
@@ -35,7 +35,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Peak:
-    """Megabytes (2²⁰ bytes) at the highest. call: what a call takes; process: all of the process."""
+    """The highest memory in megabytes (2²⁰ bytes). call: of the call alone; process: of the whole process."""
 
     call: float
     process: float
@@ -43,9 +43,9 @@ class Peak:
 
 @dataclass(frozen=True)
 class Case:
-    """What a fresh process builds: `factory`, `module:function`, called with `arguments` (JSON values).
+    """The calls that a new process measures. It calls `factory` (`module:function`) with `arguments` (JSON values).
 
-    The factory returns name → function without arguments; each is measured for itself.
+    The factory returns name → function without arguments; each function is measured separately.
     """
 
     factory: str
@@ -54,9 +54,9 @@ class Case:
 
 
 def peaks(cases: Sequence[Case], enabled: bool = True) -> list[dict[str, Peak]]:
-    """The peaks of each case's functions; empty dicts where not `enabled` or where the system has no /proc.
+    """The peaks of each case's functions; empty dicts if not `enabled` or if the system has no /proc.
 
-    Processes that run side by side change times, which are not measured here, not memory.
+    Processes that run side by side change only times, which are not measured here, but not memory.
     """
     if not enabled or not CLEAR.exists():
         return [{} for _ in cases]
@@ -91,7 +91,7 @@ def _measure(call: Callable[[], object], as_it_is: bool) -> dict[str, float]:
     if not as_it_is:
         call()  # compiles
     gc.collect()
-    CLEAR.write_text("5", encoding="ascii")  # the highest begins anew at what is resident now
+    CLEAR.write_text("5", encoding="ascii")  # resets the highest value to the present one
     before = _resident("VmRSS")
     for _ in range(CALLS):
         call()

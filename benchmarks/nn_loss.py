@@ -1,4 +1,4 @@
-"""The nearest-neighbour loss against the form that stacks a copy of the target for each shift."""
+"""The nearest-neighbour loss, compared with the form that stacks a copy of the target for each shift."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pose_gan.losses import nearest_neighbour_loss
 BATCH, CHANNELS = 2, 64
 SIZES = (((128, 64), 3), ((256, 256), 5))  # image size, window
 QUICK_SIZES = (((32, 16), 3), ((32, 32), 5))
-OUTSIDE = 1e4  # in the release's padding: never the nearest
+OUTSIDE = 1e4  # value of the release's padding, which is never the nearest
 FORMS = {"ours": "ours", "stacked": "stacked", "aside": "stacked, axis 1"}
 
 
 def stacked_loss(generated: tf.Tensor, target: tf.Tensor, window: int, axis: int = -1) -> tf.Tensor:
     """n² shifted copies in one tensor, absolute difference, sum over channels, minimum over shifts.
 
-    `axis` is the copies': −1 as in the authors' release, or 1, which TensorFlow reduces faster.
+    `axis` is the axis of the copies: −1 as in the authors' release, or 1, which TensorFlow reduces faster.
     """
     height, width, reach = generated.shape[1], generated.shape[2], window // 2
     padding = [[0, 0], [reach, reach], [reach, reach], [0, 0]]

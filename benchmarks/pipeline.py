@@ -1,4 +1,4 @@
-"""Images a second of the input pipeline alone, against what training consumes."""
+"""Images per second of the input pipeline alone, compared with the rate at which training uses images."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from pose_gan.presets import DATASETS
 
 NAME = "random"
 PERSONS, IMAGES_EACH, QUICK_PERSONS = 100, 4, 4
-BATCHES, QUICK_BATCHES = 200, 5  # a round
-POSES = 8  # different ones; pixels are what costs
+BATCHES, QUICK_BATCHES = 200, 5  # per round
+POSES = 8  # different poses; few are enough, as only pixels are costly
 
 
 def run(options: Options) -> list[Table]:
@@ -64,7 +64,7 @@ def run(options: Options) -> list[Table]:
 
 
 def make_fetch(data: PairData, batch: int, batches: int) -> Callable[[], None]:
-    """Takes the next `batches` batches and throws them away."""
+    """A function that takes the next `batches` batches and discards them."""
     stream = iterate(training_batches(data, batch, seed=0), data)
 
     def fetch() -> None:
@@ -75,7 +75,7 @@ def make_fetch(data: PairData, batch: int, batches: int) -> Callable[[], None]:
 
 
 def write_data(root: Path, image_size: SIZE, persons: int) -> PairData:
-    """A data set of random smooth images with some noise, as large on disk as photographs, and real poses."""
+    """Writes a data set of random smooth images with noise, as large on disk as photographs, and drawn poses."""
     folder = root / "train"
     folder.mkdir(parents=True)
     names = [f"{person:04d}_{number}.jpg" for person in range(persons) for number in range(IMAGES_EACH)]

@@ -1,4 +1,4 @@
-"""Deformable skip connections: the package's two forms against the plain one of the authors' release."""
+"""Deformable skip connections: the package's two forms, compared with the plain form of the authors' release."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Move = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def plain_skip(features: tf.Tensor, transforms: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
-    """The release's form: a copy of the features for each part, moved, masked, and the maximum over parts.
+    """The release's form: it moves and masks a copy of the features for each part, and takes the maximum over parts.
 
-    Gradients are TensorFlow's own; that of the projective transform is an approximation.
+    Gradients are TensorFlow's own; the gradient of the projective transform is an approximation.
     """
     batch, height, width, channels = features.shape
     parts, full_height, full_width = masks.shape[1:]
@@ -43,7 +43,7 @@ def plain_skip(features: tf.Tensor, transforms: tf.Tensor, masks: tf.Tensor) -> 
 
 
 def make_form(form: str, image_size: SIZE) -> Move:
-    """(features, transforms, masks) → moved features."""
+    """A function (features, transforms, masks) → moved features."""
     if form == "plain":
         return plain_skip
     layer = DeformableSkip(interpolation="bilinear", image_size=image_size, method=form)
@@ -51,9 +51,10 @@ def make_form(form: str, image_size: SIZE) -> Move:
 
 
 def make_calls(form: str, levels: Sequence[Level], image_size: SIZE, batch: int) -> dict[str, Callable[[], Any]]:
-    """`forward` and `both` (forward and backward) of a form on all `levels`, compiled as one function each.
+    """`forward` and `both` (forward and backward) of a form on all `levels`, each compiled as one function.
 
-    Each returns lists, an entry a level: moved features; moved features and gradients.
+    `forward` returns moved features, and `both` returns moved features and gradients, as lists with one entry per
+    level.
     """
     levels = [(height, width, channels) for height, width, channels in levels]
     features = [random_tensor((batch, *level), seed) for seed, level in enumerate(levels)]
@@ -61,7 +62,7 @@ def make_calls(form: str, levels: Sequence[Level], image_size: SIZE, batch: int)
     transforms, masks = part_geometry(batch, image_size)
     move = make_form(form, image_size)
 
-    # inputs are arguments: constants would be folded into the graph
+    # Inputs are arguments, because constants would be folded into the graph.
     @tf.function
     def forward(features, transforms, masks):
         return [move(item, transforms, masks) for item in features]
@@ -139,7 +140,7 @@ def _ratios(unit: str, word: str) -> dict[str, str]:
 
 
 def _measure(levels: tuple[Level, ...], options: Options) -> dict:
-    """A row: times, peaks and agreement of all forms on `levels`."""
+    """A row of the table: times, peaks and agreement of all forms on `levels`."""
     calls = {form: make_calls(form, levels, IMAGE_SIZE, BATCH) for form in FORMS}
     flat = {f"{form}_{what}": call for form, pair in calls.items() for what, call in pair.items()}
     times = time_in_turns(flat, options.repeats)

@@ -1,4 +1,4 @@
-"""One whole training iteration, what it could be, and where its time goes."""
+"""The time of one whole training iteration, the time that is possible, and the time of each part."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pose_gan.training.features import VGGFeatures
 from pose_gan.training.gan import GAN
 
 QUICK_SIZE, QUICK_BATCH, QUICK_WIDTH = (64, 64), 2, 0.125
-FORMS = {  # form → what it is; the first is what training does
+FORMS = {  # form → description; the first form is that of the training
     "full": "full preset",
     "plain_features": "plain copies, L1 on features",
     "plain": "plain copies, L1 on pixels",
@@ -30,7 +30,7 @@ Calls = dict[str, Callable[[], Any]]
 
 
 def make_config(form: str, image_size: SIZE, batch: int, window: int, width: float) -> RunConfig:
-    """The settings of a form: the full preset with random VGG weights, with other losses where it is plain."""
+    """The settings of a form: the full preset with random VGG weights; plain forms have other losses."""
     row = preset("full", window)
     loss: dict[str, Any] = {"vgg_weights": "random"}
     loss |= {name: row[name] for name in ("l1_penalty_weight", "content_loss_layer", "nn_loss_area_size")}
@@ -46,7 +46,7 @@ def make_config(form: str, image_size: SIZE, batch: int, window: int, width: flo
 
 
 def make_gan(form: str, config: RunConfig) -> GAN:
-    """The networks of a form; in the plain ones skip connections carry their features where they are."""
+    """The networks of a form; in the plain forms, skip connections do not move their features."""
     if form == "full":
         return GAN(config)
     with mock.patch.object(networks, "_move", lambda maps, *geometry: maps):
@@ -184,7 +184,7 @@ _DISJOINT = _PARTS[3:]
 
 
 def make_parts(gan: GAN, batch: dict[str, tf.Tensor], window: int) -> Calls:
-    """The parts of the step, each a compiled function of its own that returns what the next part needs."""
+    """The parts of the step. Each is a separate compiled function that returns the values the next part needs."""
     config = gan.config
     size, count = config.model.image_size, len(batch["source_image"])
     source, target = pose_pairs(count, size)
@@ -249,6 +249,6 @@ def make_parts(gan: GAN, batch: dict[str, tf.Tensor], window: int) -> Calls:
 
 
 def feature_model(config: RunConfig):
-    """The VGG layers that the reconstruction loss looks through, as a Keras model; None: it looks at pixels."""
+    """The VGG layers that the reconstruction loss uses, as a Keras model; None if the loss compares pixels."""
     layers = config.loss.content_layers
     return VGGFeatures(layers, "random", config.model.image_size).model if layers else None

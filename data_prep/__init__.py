@@ -1,3 +1,3 @@
-"""Preprocessing: images to keypoint annotations to pair lists. Run `pose-gan data VERB --help`."""
+"""Preprocessing: from images to keypoint annotations and lists of pairs. Run `pose-gan data VERB --help`."""
 
-SPLITS = ("train", "test")  # of a data set; folders and files are named so
+SPLITS = ("train", "test")  # the splits of a data set; they name its folders and files

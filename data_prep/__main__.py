@@ -1,4 +1,4 @@
-"""`pose-gan data VERB …`: everything between raw images and training; `python -m data_prep VERB` is the same."""
+"""`pose-gan data VERB`: everything between raw images and training. `python -m data_prep VERB` is the same."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ VERBS = Verbs(
     "data_prep",
     {
         "demo": "draw a data set of people in clothes, with exact keypoints",
-        "import-market": "the unpacked Market-1501 → images of train and test",
-        "import-deepfashion": "DeepFashion's In-shop images → images of train and test",
+        "import-market": "lay out the unpacked Market-1501 as images of train and test",
+        "import-deepfashion": "lay out DeepFashion's In-shop images as images of train and test",
         "annotate": "find the keypoints of the person in each image, with a pose estimator",
         "resize": "bring images and their keypoints to another size, by cropping or letterboxing",
         "flip": "add mirrored images, with left and right joints exchanged",
         "interpolate": "fill missing joints of a sequence from its other frames",
         "pairs": "list the pairs of images of one person, for training and for testing",
-        "check": "look for everything that training would stumble over",
+        "check": "look for everything that would stop or harm training",
         "stats": "count images, persons, pairs and joints",
         "train-estimator": "train the demo's pose estimator",
     },
@@ -29,7 +29,7 @@ VERBS = Verbs(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the verb `argv[0]` with the other arguments. Returns: its exit status. Raises: whatever the verb raises."""
+    """Runs the verb `argv[0]` with the other arguments, and returns its exit status. Errors are passed on."""
     return VERBS.run(sys.argv[1:] if argv is None else argv)
 
 

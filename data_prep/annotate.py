@@ -1,4 +1,4 @@
-"""`pose-gan data annotate`: images → keypoint CSV, with a pose estimator."""
+"""`pose-gan data annotate`: finds the keypoints of images with a pose estimator, and writes them to a CSV."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from pose_gan.poses.keypoints import (
 from pose_gan.programs.flags import add_config_arguments, pick
 from pose_gan.programs.verbs import verb_parser
 
-FEW = 0.05  # share of images with a person under which something is wrong
-SHEET_SIDE, SHEET_HEIGHT = 10, 256  # pictures a row and column, and pixels, of the contact sheet
+FEW = 0.05  # if people are found in a smaller share of the images, something is wrong
+SHEET_SIDE, SHEET_HEIGHT = 10, 256  # contact sheet: pictures per row and per column; height of a picture in pixels
 EPILOG = """examples:
   pose-gan data annotate --dataset demo --pose_estimator demo
   pose-gan data annotate --dataset mine --pose_estimator pose_landmarker_full.task --preview preview
   pose-gan data annotate --dataset market --pose_estimator pose_estimator.h5
 
-Writes ANNOTATIONS_DIR/<dataset>-annotation-{train,test}.csv. Images that the file has already are
-left as they are. A run that was stopped goes on where it was, and gives the same file.
-Images of the name <stem>_BG.jpg are backgrounds, and are left out."""
+The verb writes ANNOTATIONS_DIR/<dataset>-annotation-{train,test}.csv. Rows of images that the file
+already has stay unchanged. A run that was stopped continues where it stopped, and gives the same file.
+Images named <stem>_BG.jpg are backgrounds, and are left out."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -57,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         "OpenPose's maps: .pb, .h5, .keras or the folder of a SavedModel",
     )
     parser.add_argument(
-        "--split", choices=[*SPLITS, "both"], default="both", help="which images (default: both, where there)"
+        "--split", choices=[*SPLITS, "both"], default="both", help="images to annotate (default: both, if present)"
     )
     parser.add_argument(
         "--images_dir", type=Path, metavar="DIR", help="holds train/, test/ (default: data/NAME-dataset)"
@@ -66,10 +66,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--annotations_dir", type=Path, default=Path("annotations"), metavar="DIR", help="default: annotations"
     )
     parser.add_argument(
-        "--batch_size", type=int, metavar="IMAGES", help="images of one size a step (default: the estimator's choice)"
+        "--batch_size", type=int, metavar="IMAGES", help="images of one size per step (default: the estimator's)"
     )
     parser.add_argument(
-        "--preview", type=Path, metavar="DIR", help="write each image with its skeleton, and a contact sheet, there"
+        "--preview", type=Path, metavar="DIR", help="write each image with its skeleton, and a contact sheet"
     )
     parser.add_argument("--overwrite", action="store_true", help="annotate all images anew (default: only new ones)")
     add_config_arguments(parser, EstimatorConfig, "pose estimator")
@@ -77,10 +77,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Annotates the splits. Every input is checked before the first image is looked at.
+    """Annotates the splits. Every input is checked before the first image is processed.
 
-    Raises: InputError: a bad flag, no images, an estimator that cannot be opened, or a stopped run of
-        other settings.
+    Raises: InputError: a flag is bad, there are no images, the estimator cannot be opened, or a stopped run
+        had other settings.
     """
     args = build_parser().parse_args(argv)
     if args.batch_size is not None and args.batch_size < 1:
@@ -111,21 +111,21 @@ def annotate(
     batch_size: int | None = None,
     overwrite: bool = False,
 ) -> Annotations:
-    """Annotates the images of a folder into a CSV, which appears when all of them are done.
+    """Annotates the images of a folder, and writes a CSV when all of them are done.
 
-    Until then the results stand in a journal beside it (`<path>.journal`), each on disk before the next
-    batch begins; a later call goes on from there. Batches are the same after a break as without one,
-    so the file is, too.
+    Until then the results stand in a journal beside the CSV (`<path>.journal`). The results of a batch are on
+    disk before the next batch begins, and a later call continues from there. An interruption does not change
+    the batches, so it does not change the CSV.
 
     Args:
-        estimator: finds the keypoints.
-        folder: of the images.
-        path: the CSV; images in it are kept as they are, new ones follow them.
-        settings: what the results depend on; a journal of other settings is refused.
-        batch_size: images of one size a call; None: the estimator's choice.
-        overwrite: forget the CSV and the journal first.
+        estimator: the estimator that finds the keypoints.
+        folder: folder of the images.
+        path: the CSV; its rows stay unchanged, and rows of new images follow them.
+        settings: settings on which the results depend; a journal with other settings is refused.
+        batch_size: images of one size per call; None: the estimator's choice.
+        overwrite: whether the CSV and the journal are discarded first.
     Returns: all annotations that now stand in the CSV.
-    Raises: InputError: the CSV cannot be read, or the journal is of other settings.
+    Raises: InputError: the CSV cannot be read, or the journal has other settings.
     """
     old = Annotations((), np.zeros((0, estimator.skeleton.num_joints, 2), np.int32), str(path))
     if path.exists() and not overwrite:
@@ -149,7 +149,7 @@ def annotate(
 
 
 def _find_keypoints(estimator: Estimator, folder: Path, names: list[str], size: int, journal: Journal) -> None:
-    """Brings the journal up to date: an entry for each image."""
+    """Brings the journal up to date, so that it has an entry for each image."""
     before = set(journal.entries) & set(names)
     if before:
         print(f"{folder}: {len(before)} of {len(names)} images were done before the break", flush=True)
@@ -174,7 +174,7 @@ def _find_keypoints(estimator: Estimator, folder: Path, names: list[str], size: 
 
 
 def summary(annotated: Annotations, estimator: Estimator) -> str:
-    """What was found, as text; it says so where that is next to nothing."""
+    """A summary of the found keypoints as text, with a warning if almost nothing was found."""
     is_found = found(annotated.keypoints)
     people = int(is_found.any(axis=1).sum())
     valid = int(has_required_joints(annotated.keypoints, estimator.skeleton).sum())
@@ -213,7 +213,7 @@ def draw_preview(annotated: Annotations, folder: Path, output: Path, estimator: 
 
 
 def _folders(args: argparse.Namespace) -> dict[str, Path]:
-    """Split → folder of its images, each with an image at least."""
+    """Split → folder of its images. Each folder has at least one image."""
     root = args.images_dir or dataset_path("data", args.dataset, "-dataset")
     wanted = SPLITS if args.split == "both" else (args.split,)
     folders = {split: root / split for split in wanted if args.split != "both" or (root / split).is_dir()}
@@ -226,5 +226,5 @@ def _folders(args: argparse.Namespace) -> dict[str, Path]:
 
 
 def _digest(path: str) -> str:
-    """Hash of the estimator's file, so that a run is not continued with another one."""
+    """Hash of the estimator's file, so that a run is not continued with another estimator."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16] if Path(path).is_file() else ""

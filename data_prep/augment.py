@@ -1,4 +1,4 @@
-"""Random changes to images and their keypoints, for training a pose estimator."""
+"""Random changes of images and their keypoints, for the training of a pose estimator."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ COVERED = 0.15  # share of the images that get a rectangle of one colour
 
 
 def augment(images: tf.Tensor, keypoints: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Random flips, moves, covers, colours, blur and noise.
+    """Applies random flips, moves, covering rectangles, colours, blur and noise.
 
     Args:
         images: uint8 `(B, H, W, 3)`.
         keypoints: int32 `(B, joints, 2)`, (y, x) in pixels, −1 where missing.
-        seed: int32 `(2,)`; the same seed does the same.
-    Returns: images, float32, range [0, 255]; keypoints, float32; which joints are there, bool `(B, joints)`.
+        seed: int32 `(2,)`; the same seed gives the same changes.
+    Returns: images, float32, range [0, 255]; keypoints, float32; whether each joint is present, bool `(B, joints)`.
     """
     seeds = iter(tf.unstack(tf.random.split(seed, 16)))
     batch = tf.shape(images)[0]
@@ -63,7 +63,7 @@ def _move(
     """Enlarges by `zoom` `(B, 2)` and turns by `angle` `(B,)` about the middle, then shifts by `shift` `(B, 2)`."""
     size = tf.constant([*images.shape[1:3]], tf.float32)
     turn = tf.stack([tf.cos(angle), -tf.sin(angle), tf.sin(angle), tf.cos(angle)], axis=-1)
-    matrix = tf.reshape(turn, (-1, 2, 2)) / zoom[:, None]  # from where a pixel goes to where it comes from
+    matrix = tf.reshape(turn, (-1, 2, 2)) / zoom[:, None]  # maps a pixel's new place to its old place
     middle = (size - 1) / 2
     start = middle - tf.linalg.matvec(matrix, middle + shift)
     keypoints = tf.linalg.matvec(tf.linalg.inv(matrix)[:, None], keypoints - start[:, None])

@@ -1,4 +1,4 @@
-"""`pose-gan data check`: everything that is wrong with a data set, in one report."""
+"""`pose-gan data check`: reports everything that is wrong with a data set."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pose_gan.programs.verbs import verb_parser
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 5  # cases of each kind in the printed report; the JSON file has all
+SHOWN = 5  # number of cases of each kind in the printed report; the JSON file has all cases
 KINDS = {
     "image_unreadable": "images that cannot be read: replace them",
     "image_format": "images that training refuses: save them as 8-bit RGB or grey JPEG or PNG",
@@ -51,19 +51,19 @@ KINDS = {
     "nobody_found": "images without a joint: no pairs are made of them",
     "pair_persons": "pairs of two persons, by their names",
 }
-NOTES = ("nobody_found", "pair_persons")  # good to know; training does not mind
+NOTES = ("nobody_found", "pair_persons")  # useful to know, but no problem for training
 EPILOG = """examples:
   pose-gan data check --dataset market
   pose-gan data check --dataset mine --split train --image_size 256x192 --json problems.json
 
-Reads both CSVs and every pixel of every image, and goes on after a problem. Each kind of problem
-comes with its number and the first few cases; --json lists all of them. Notes are no problems.
+The verb reads both CSVs and every pixel of every image, and continues after a problem. It prints the
+number of cases of each kind of problem and the first few of them; --json lists all. Notes are no problems.
 Exit status: 0 no problems, 1 problems, 2 nothing to check (an absent file or folder, a bad flag)."""
 
 
 @dataclass(frozen=True)
 class SplitFiles:
-    """Where the files of a split are. The list of pairs need not be there."""
+    """The places of a split's files. The list of pairs may be absent."""
 
     images: Path
     annotations: Path
@@ -72,13 +72,13 @@ class SplitFiles:
 
 @dataclass
 class Report:
-    """What a split holds, and what is wrong with it.
+    """The content of a split, and its problems.
 
     Attributes:
-        files: where it is.
-        images: name → header, of every image in the folder and every background; None: it cannot be read.
-        annotations, pairs: None: absent, or cannot be read.
-        cases: kind (of `KINDS`) → where it is found, a text each.
+        files: the places of the split's files.
+        images: name → header, for every image in the folder and every background; None: it cannot be read.
+        annotations, pairs: the tables; None: the file is absent, or cannot be read.
+        cases: kind (of `KINDS`) → the places of its cases, as one text each.
     """
 
     files: SplitFiles
@@ -89,7 +89,7 @@ class Report:
 
     @property
     def size(self) -> int:
-        """Images in the folder, without backgrounds."""
+        """Number of images in the folder, without backgrounds."""
         return sum(not is_background(name) for name in self.images)
 
     @property
@@ -100,13 +100,13 @@ class Report:
 def build_parser() -> argparse.ArgumentParser:
     parser = verb_parser("data check", "Looks for everything that is wrong with a data set.", EPILOG)
     parser.add_argument(
-        "--split", choices=[*SPLITS, "both"], default="both", help="what to check (default: both, where there)"
+        "--split", choices=[*SPLITS, "both"], default="both", help="splits to check (default: both, if present)"
     )
     parser.add_argument(
         "--image_size",
         type=image_size,
         metavar="HxW",
-        help="size that images must have (default: the data set's; for your own, the commonest size)",
+        help="size that images must have (default: the size of a known data set, else the most frequent size)",
     )
     parser.add_argument("--use_bg", action="store_true", help="each target needs a background, <stem>_BG.jpg")
     parser.add_argument(
@@ -118,9 +118,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Checks, and prints the report.
+    """Checks the data set and prints the report.
 
-    Returns: 0: no problems, 1: problems.
+    Returns: 0 if there are no problems, 1 if there are some.
     Raises: InputError: there is no folder of images or no annotation file.
     """
     started = time.perf_counter()
@@ -151,8 +151,8 @@ def find_splits(data: DataConfig, wanted: str) -> dict[str, SplitFiles]:
     """Finds the files of the splits.
 
     Args:
-        data: where to look.
-        wanted: `train`, `test`, or `both`: those of which anything is there.
+        data: the data set and its folders.
+        wanted: `train`, `test` or `both`; `both` means the splits of which anything exists.
     Returns: split → files.
     Raises: InputError: there is no folder of images or no annotation file.
     """
@@ -179,7 +179,7 @@ def find_splits(data: DataConfig, wanted: str) -> dict[str, SplitFiles]:
 
 
 def _expected_size(dataset: str, headers: Collection[Header]) -> tuple[int, int]:
-    """The (height, width) that images should have: the known data set's, else the commonest."""
+    """The (height, width) that images should have: the size of a known data set, else the most frequent size."""
     if dataset in DATASETS:
         return DATASETS[dataset].image_size
     if not headers:
@@ -281,7 +281,7 @@ def _check_pairs(report: Report, size: tuple[int, int], skeleton: Skeleton, use_
 
 
 def _text(split: str, report: Report) -> str:
-    """The report of a split, for people."""
+    """The report of a split as text for people."""
     files = report.files
     pairs = "not read" if files.pairs.exists() else "none yet: list them with pose-gan data pairs"
     if report.pairs is not None:
@@ -303,7 +303,7 @@ def _text(split: str, report: Report) -> str:
 
 
 def _json(dataset: str, size: tuple[int, int], reports: dict[str, Report]) -> dict[str, Any]:
-    """The same for programs, with every case."""
+    """The report of all splits for programs, with every case."""
     splits = {
         split: {
             "images": report.size,

@@ -1,4 +1,4 @@
-"""From one data set to another: what `resize` and `flip` share."""
+"""The conversion of one data set into another: the parts that `resize` and `flip` share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Rows = list[tuple[str, np.ndarray | None]]
 
 @dataclass(frozen=True)
 class Split:
-    """Where a split of a data set is: the folder of its images, and its annotation file."""
+    """The places of a split of a data set: the folder of its images, and its annotation file."""
 
     folder: Path
     csv: Path
@@ -30,12 +30,12 @@ class Split:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image of a split with what belongs to it.
+    """An image of a split, with its keypoints and background.
 
     Attributes:
-        path: of the file.
-        keypoints: int32 `(joints, 2)`, (y, x) in pixels, −1 where missing; None: not annotated.
-        background: its background image; None: it has none.
+        path: path of the image file.
+        keypoints: int32 `(joints, 2)`, (y, x) in pixels, −1 where missing; None: the image is not annotated.
+        background: path of its background image; None: it has none.
     """
 
     path: Path
@@ -45,13 +45,16 @@ class Picture:
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of a verb that makes one data set from another."""
-    parser.add_argument("--dataset", required=True, metavar="NAME", help="the data set to read")
-    parser.add_argument("--output_dataset", required=True, metavar="NAME", help="the data set to make")
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="prefix of the data set to read")
+    parser.add_argument("--output_dataset", required=True, metavar="NAME", help="prefix of the data set to make")
     parser.add_argument(
-        "--images_dir", type=Path, metavar="DIR", help="holds train/, test/ (default: data/<dataset>-dataset)"
+        "--images_dir", type=Path, metavar="DIR", help="folder of train/ and test/ (default: data/<dataset>-dataset)"
     )
     parser.add_argument(
-        "--output_images_dir", type=Path, metavar="DIR", help="gets them (default: data/<output_dataset>-dataset)"
+        "--output_images_dir",
+        type=Path,
+        metavar="DIR",
+        help="folder for the new ones (default: data/<output_dataset>-dataset)",
     )
     parser.add_argument(
         "--annotations_dir", type=Path, default=Path("annotations"), metavar="DIR", help="default: annotations"
@@ -59,13 +62,14 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skeleton", metavar="FILE", help="skeleton file, .json or .toml (default: the 18 COCO joints)"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the output data set (default: refuse to)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output data set (default: refuse)")
 
 
 def find_splits(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, tuple[Split, Split]]:
-    """Split → where it is and where it goes, of those in `wanted` that exist.
+    """Split → its source and its target, for the splits in `wanted` that exist.
 
-    Raises: InputError: none exists, or an output is the input, or in use and not to be overwritten.
+    Raises: InputError: no split exists, an output is the same as the input, or an output is in use and must not be
+        overwritten.
     """
     root = options.images_dir or dataset_path("data", options.dataset, "-dataset")
     output = options.output_images_dir or dataset_path("data", options.output_dataset, "-dataset")
@@ -94,7 +98,8 @@ def find_splits(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str,
 def read_pictures(split: Split, skeleton: Skeleton) -> list[Picture]:
     """The images of a split: the annotated ones in the order of the file, then the others by name.
 
-    Raises: InputError: no images, two of one stem, or an annotation file that is broken or of other images.
+    Raises: InputError: there are no images, two images have the same stem, or the annotation file is broken or
+        belongs to other images.
     """
     files = {name: split.folder / name for name in list_images(split.folder)}
     backgrounds = {path.stem.removesuffix("_BG"): path for name, path in files.items() if is_background(name)}
@@ -123,13 +128,13 @@ def read_pictures(split: Split, skeleton: Skeleton) -> list[Picture]:
 def convert_pictures(
     pictures: Sequence[Picture], target: Split, convert: Callable[[Picture, Path], Rows]
 ) -> list[tuple[Picture, Rows]]:
-    """Makes a split, in place of what is there; its folder appears when all images are made.
+    """Makes a split and replaces an existing one. Its folder appears when all images are made.
 
     Args:
-        pictures: what it is made of.
-        target: where it goes; without any annotated picture, there will be no annotation file.
-        convert: makes the files of a picture in a folder, in any thread; gives back their annotations.
-            A picture for which it raises InputError is left out, and listed.
+        pictures: the images from which the split is made.
+        target: the place of the new split; it gets no annotation file if no picture is annotated.
+        convert: a function that writes the files of a picture to a folder and returns their annotations; it may run in
+            any thread. A picture for which it raises InputError is left out, and listed.
     Returns: the pictures that were not left out, with their annotations.
     Raises: InputError: all pictures would be left out.
     """
@@ -154,7 +159,7 @@ def convert_pictures(
     if annotated:
         write_annotations(target.csv, *zip(*annotated, strict=True))
     else:
-        target.csv.unlink(missing_ok=True)  # of images that are replaced now
+        target.csv.unlink(missing_ok=True)  # it belongs to images that are replaced now
     where = f"{target.folder}, {target.csv}" if annotated else target.folder
     print(f"{target.folder.name}: {sum(len(rows) for _, rows in done)} images, {len(annotated)} annotated -> {where}")
     if errors:

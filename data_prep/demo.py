@@ -1,4 +1,4 @@
-"""`pose-gan data demo`: a drawn data set of people in clothes, laid out as Market-1501 is."""
+"""`pose-gan data demo`: draws a data set of people in clothes, with the layout of Market-1501."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ EPILOG = """examples:
   pose-gan data demo --size 256x256 --images_dir data/demo-large-dataset
 
 Each person wears the same clothes in all images; pose, view and camera change. The keypoints are
-exact; -1 where a joint is outside the image, behind an object or turned away. The same flags give
-the same files, with any number of --workers. Then, as with photographs:
+exact. They are -1 where a joint is outside of the image, behind an object or turned away. The same
+flags give the same files, with any number of --workers. Next, find keypoints as with photographs:
   pose-gan data annotate --dataset demo --pose_estimator demo
-or copy the exact keypoints to annotations/; and: pose-gan data pairs --dataset demo"""
+or copy the exact keypoints to annotations/. Then run: pose-gan data pairs --dataset demo"""
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags. Numbers stay text, so that `main` can name a bad one."""
+    """The parser of the flags. Numbers stay text, so that `main` can name a bad one."""
     parser = verb_parser(
         "data demo", "Draws a data set of people in clothes, with exact keypoints. Needs no download.", EPILOG
     )
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for flag, metavar, default, text in (
-        ("--images_dir", "DIR", "data/demo-dataset", "gets the folders train/ and test/"),
+        ("--images_dir", "DIR", "data/demo-dataset", "folder that gets train/ and test/"),
         ("--train_persons", "PERSONS", "150", f"persons in train/, up to {MAX_PERSONS} with those in test/"),
         ("--test_persons", "PERSONS", "20", "persons in test/, none of whom is in train/"),
         ("--images_per_person", "IMAGES", "8", "images of each person"),
@@ -60,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--annotations_dir",
         metavar="DIR",
-        help="gets demo-annotation-{train,test}.csv with the exact keypoints (default: exact/ in --images_dir)",
+        help="folder for demo-annotation-{train,test}.csv, the exact keypoints (default: exact/ in --images_dir)",
     )
     parser.add_argument("--preview", metavar="FILE.png", help="contact sheet of train persons (default: none)")
     parser.add_argument(
@@ -72,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Draws the data set. Every flag is checked before the first file is written.
 
-    Raises: InputError: a bad flag, or a folder in use.
+    Raises: InputError: a flag is bad, or a folder is in use.
     """
     started = time.perf_counter()
     flags = build_parser().parse_args(argv)
@@ -112,9 +112,9 @@ def _mapper(workers: int) -> Iterator[Mapper]:
 
 
 def make_split(tasks: list[PersonTask], folder: Path, csv: Path, each: Mapper) -> np.ndarray:
-    """Draws all images of `tasks` into `folder`, in place of what is there, and writes their annotations.
+    """Draws all images of `tasks` into `folder`, and writes their annotations. Earlier content is replaced.
 
-    The images appear under `folder` all at once, when the last one is drawn.
+    The images appear in `folder` all at once, when the last one is drawn.
 
     Returns: the keypoints, int32 (n, 18, 2).
     """
@@ -131,7 +131,7 @@ def make_split(tasks: list[PersonTask], folder: Path, csv: Path, each: Mapper) -
 
 
 def draw_preview(tasks: list[PersonTask]) -> np.ndarray:
-    """A contact sheet, uint8 (height, width, 3): a person a row; the right half with skeletons."""
+    """A contact sheet, uint8 (height, width, 3), with one row per person. Its right half shows skeletons."""
     rows = []
     for task in tasks[:PREVIEW_ROWS]:
         columns = min(task.images, PREVIEW_COLUMNS)
@@ -144,7 +144,7 @@ def draw_preview(tasks: list[PersonTask]) -> np.ndarray:
 
 
 def _tasks(flags: argparse.Namespace) -> dict[str, list[PersonTask]]:
-    """The persons of each split; the numbers of test persons follow those of train persons."""
+    """The persons of each split. The numbers of test persons follow those of train persons."""
     train = _integer(flags.train_persons, "--train_persons", 1, MAX_PERSONS)
     test = _integer(flags.test_persons, "--test_persons", 1, MAX_PERSONS)
     if train + test > MAX_PERSONS:

@@ -1,4 +1,4 @@
-"""The drawn people that the demo's pose estimator learns from."""
+"""The drawn people from which the demo's pose estimator learns."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from pose_gan.files.atomic import atomic_path
 from pose_gan.poses.keypoints import MISSING
 from pose_gan.poses.skeleton import COCO18
 
-SIZE = (128, 64)  # of the images that the network sees: height and width in pixels
+SIZE = (128, 64)  # height and width in pixels of the images that the network sees
 
-SPLIT = 2  # of the seeds; the demo data set's people come from 0 and 1, so nobody here is one of them
+SPLIT = 2  # a part of all seeds here; the demo data set uses 0 and 1, so its people do not occur here
 
 IMAGES_PER_PERSON = 4
 
-NOBODY = 20  # of 20 persons the first is nobody
+NOBODY = 20  # of every 20 persons, the first is replaced by images without a person
 
 HARD = 0.25  # share of the images that get an object in front
 
@@ -34,8 +34,9 @@ HARD = 0.25  # share of the images that get an object in front
 def draw_person(index: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """All training images of one person: uint8 `(n, 128, 64, 3)` and keypoints, int32 `(n, 18, 2)`.
 
-    Unlike in the demo data set each image has a place of its own, more of them have an object in front, and no
-    joint behind the person's own body is missing by chance. Every 20th person is nobody.
+    Unlike in the demo data set, each image shows another place, more images have an object in front of the person,
+    and no joint behind the person's own body is missing by chance. Every 20th person is replaced by images without
+    a person.
     """
     identity = sample_identity(np.random.default_rng([seed, SPLIT, index]))
     drawn = []
@@ -58,7 +59,7 @@ def draw_person(index: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _draw_nobody(camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    """A place without a person, or noise of any grain: uint8 `(128, 64, 3)`."""
+    """An image of a place without a person, or of noise with any grain size: uint8 `(128, 64, 3)`."""
     if rng.random() < 0.5:
         image = background(camera, SIZE, rng)
     else:
@@ -69,10 +70,10 @@ def _draw_nobody(camera: Camera, rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_data(cache: Path, count: int, seed: int, workers: int) -> tuple[np.ndarray, np.ndarray]:
-    """`count` images and their keypoints, whole persons of `draw_person`; kept in the file `cache`."""
+    """Draws `count` images and their keypoints, as whole persons of `draw_person`, and keeps them in `cache`."""
     if not cache.exists():
         people = range(math.ceil(count / IMAGES_PER_PERSON))
-        # Spawned: a forked copy of a process with TensorFlow may hang
+        # Processes are spawned, since a forked copy of a process with TensorFlow may hang
         with get_context("spawn").Pool(workers) if workers > 1 else nullcontext() as pool:
             drawn = (pool.imap if pool else map)(partial(draw_person, seed=seed), people)
             images, keypoints = zip(*tqdm(drawn, "drawing", len(people), unit="person"), strict=True)

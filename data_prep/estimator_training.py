@@ -1,4 +1,4 @@
-"""Training and testing of the demo's pose estimator."""
+"""The training and the tests of the demo's pose estimator."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ BATCH, PEAK_RATE, WARM_UP, WEIGHT_DECAY, EMA = 32, 2e-3, 200, 0.004, 0.998
 def train(
     network: keras.Model, images: np.ndarray, keypoints: np.ndarray, epochs: int, seed: int, checkpoints: Path
 ) -> None:
-    """Trains in place, on shuffled and augmented images; goes on from the last checkpoint, where there is one.
+    """Trains the network in place on shuffled and augmented images, and continues from the last checkpoint if any.
 
     Args:
-        network: see `build_network`.
+        network: a network of `build_network`.
         images: uint8 `(N, H, W, 3)`.
         keypoints: int32 `(N, joints, 2)`, (y, x) in pixels, −1 where missing.
-        epochs: in all, with those before the checkpoint.
-        seed: of order and augmentation.
-        checkpoints: folder; one checkpoint an epoch is written, the last one is kept.
+        epochs: total number of epochs, including those before the checkpoint.
+        seed: seed of the order and of the augmentation.
+        checkpoints: folder of the checkpoints; one is written per epoch, and only the last one is kept.
     """
     steps = math.ceil(len(images) / BATCH)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -68,11 +68,11 @@ def train(
                 progress.update()
             progress.set_postfix(loss=f"{np.mean(losses):.3f}")
             save_checkpoint(checkpoints, epoch + 1, {}, variables, {"position": epoch + 1}, keep=1)
-    optimizer.finalize_variable_values(network.trainable_variables)  # the moving averages
+    optimizer.finalize_variable_values(network.trainable_variables)  # sets the weights to their moving averages
 
 
 def threshold_table(network: keras.Model, images: np.ndarray, keypoints: np.ndarray) -> str:
-    """What different thresholds make of the validation images; `heatmap.THRESHOLD` was chosen by it."""
+    """The scores on the validation images for different thresholds, by which `heatmap.THRESHOLD` was chosen."""
     lines = [f"on {len(images)} validation images:", "threshold    PCKh  missing: precision, recall  told wrongly"]
     answer = HeatMapEstimator(network, threshold=0.0)(images)
     for threshold in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
@@ -86,7 +86,7 @@ def threshold_table(network: keras.Model, images: np.ndarray, keypoints: np.ndar
 
 
 def joint_table(estimator: HeatMapEstimator, folder: Path, csv: Path) -> str:
-    """PCKh on annotated images, a joint a line; below it the mean and the joints that are told wrongly."""
+    """PCKh on annotated images with one line per joint, followed by the mean and the shares of wrong decisions."""
     annotations = read_annotations(csv)
     images = np.stack([read_image(folder / name) for name in annotations.names])
     result = pckh(estimator(images).keypoints, annotations.keypoints)

@@ -1,4 +1,4 @@
-"""`pose-gan data flip`: a data set → the same with a mirrored copy of each training image, keypoints included."""
+"""`pose-gan data flip`: adds a mirrored copy of each training image, and of its keypoints, to a data set."""
 
 from __future__ import annotations
 
@@ -32,16 +32,19 @@ EPILOG = """examples:
   pose-gan data flip --dataset market --output_dataset market-flipped
   pose-gan data pairs --dataset market-flipped
 
-Beside each image of the chosen split stands its mirror image, <stem>r.jpg as in the release; left and
-right joints change places, and backgrounds (<stem>_BG.jpg) are mirrored too. The other split is copied.
-The person of a mirror image is that of the image, so pairs are made across."""
+Each image of the chosen split gets a mirror image, named <stem>r.jpg as in the release. Left and right
+joints change places, and backgrounds (<stem>_BG.jpg) are mirrored too. The other split is copied. A
+mirror image counts as the same person as its image, so pairs are made of both."""
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = verb_parser("data flip", "Doubles a data set by mirror images.", EPILOG)
     add_data_arguments(parser)
     parser.add_argument(
-        "--split", choices=[*SPLITS, "both"], default="train", help="which images get a mirror image (default: train)"
+        "--split",
+        choices=[*SPLITS, "both"],
+        default="train",
+        help="split whose images get mirror images (default: train)",
     )
     return parser
 
@@ -49,8 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Makes the data set. Flags, annotations and names are checked before the first file is written.
 
-    Raises: InputError: a bad flag, no images, a broken annotation file, an output in use, or images that have
-        mirror images already.
+    Raises: InputError: a flag is bad, there are no images, an annotation file is broken, an output is in use, or
+        images already have mirror images.
     """
     started = time.perf_counter()
     options = build_parser().parse_args(argv)
@@ -73,7 +76,8 @@ def flip_keypoints(keypoints: np.ndarray, width: int, skeleton: Skeleton = COCO1
 
     Args:
         keypoints: integers `(…, joints, 2)`, (y, x) in pixels, −1 where missing.
-        width: of the image, pixels.
+        width: width of the image in pixels.
+        skeleton: the skeleton of the keypoints.
     Returns: int32, the same shape.
     Deviation: the release flips only the images, and annotates them anew.
     """
@@ -99,7 +103,7 @@ def _refuse_flipped(pictures: Sequence[Picture]) -> None:
 
 
 def _copy(picture: Picture, folder: Path) -> Rows:
-    """Copies the files of a picture. Returns: its row."""
+    """Copies the files of a picture, and returns its row."""
     for path in (picture.path, picture.background):
         if path:
             shutil.copyfile(path, folder / path.name)
@@ -107,7 +111,7 @@ def _copy(picture: Picture, folder: Path) -> Rows:
 
 
 def _flip(picture: Picture, folder: Path, skeleton: Skeleton) -> Rows:
-    """Copies the files of a picture and writes their mirror images. Returns: the rows of both."""
+    """Copies the files of a picture, writes their mirror images, and returns the rows of both."""
     image = read_image(picture.path)
     check_joints(picture, (image.shape[0], image.shape[1]), skeleton)
     name = mirror_name(picture.path.name)

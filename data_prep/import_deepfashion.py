@@ -1,4 +1,4 @@
-"""`pose-gan data import-deepfashion`: the In-shop image tree → `data/fashion-dataset/{train,test}`."""
+"""`pose-gan data import-deepfashion`: lays out the In-shop image tree as `data/fashion-dataset/{train,test}`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 PATN_PAIRS = {"train": 101_966, "test": 8_570}  # as published
 TEST_IDS = 1000  # persons in the release's test split
-TREE_NAME = re.compile(r"\d+_.+\.jpg")  # of an image file in the In-shop tree: 05_4_full.jpg
+TREE_NAME = re.compile(r"\d+_.+\.jpg")  # name of an image file in the In-shop tree, such as 05_4_full.jpg
 EPILOG = """examples:
   pose-gan data import-deepfashion ~/Downloads/img
   pose-gan data import-deepfashion ~/Downloads/img --split patn --lists_dir ~/Downloads/fashion_data
@@ -43,29 +43,29 @@ EPILOG = """examples:
 
 SOURCE is the unpacked img.zip of DeepFashion's In-shop Clothes Retrieval Benchmark (256x256 pixels;
 not img_highres.zip): img/WOMEN/Dresses/id_00005537/05_4_full.jpg and so on. The images get flat
-names, split as --split says:
+names, and --split decides their splits:
 
-  release  by the authors' keypoint files; images get exactly the names that stand in them.
-           Needs ANNOTATIONS_DIR/fasion-annotation-{train,test}.csv (or fashion-...).
+  release  by the authors' keypoint files. Images get exactly the names that stand in these files.
+           This needs ANNOTATIONS_DIR/fasion-annotation-{train,test}.csv (or fashion-...).
   patn     by the lists of PATN (Zhu et al. 2019) and its successors, with their pairs, which are
-           written to ANNOTATIONS_DIR/<dataset>-pairs-{train,test}.csv. Needs in LISTS_DIR
-           train.lst, test.lst (a name a line) and fasion-resize-pairs-{train,test}.csv (from,to).
-           The release's keypoint files fit if they hold the same names. PATN's own
-           (fasion-resize-annotation-...) do not: they belong to images cropped to columns 40 to 215.
+           written to ANNOTATIONS_DIR/<dataset>-pairs-{train,test}.csv. LISTS_DIR must hold train.lst,
+           test.lst (one name per line) and fasion-resize-pairs-{train,test}.csv (from,to).
+           The release's keypoint files fit if they hold the same names. PATN's own keypoint files
+           (fasion-resize-annotation-...) do not fit: their images are cropped to columns 40 to 215.
   random   --test_ids persons, drawn with --seed, are for testing, the others for training. A person
            is one model in one outfit, as in the release.
 
-Names may begin with fashion or fasion, and keep their underscores or not. Checked before anything
-is written: every name has exactly one image, no image is in both splits, pairs name images of their
-split, every image is a JPEG of 256x256 pixels. Other numbers of PATN pairs than 101,966 and 8,570
-give a warning."""
+Names may begin with fashion or fasion, with or without underscores. Before anything is written, the
+verb checks that every name has exactly one image, that no image is in both splits, that pairs name
+images of their split, and that every image is a JPEG of 256x256 pixels. If the numbers of PATN pairs
+are not 101,966 and 8,570, it gives a warning."""
 
 
 class Wanted(NamedTuple):
-    """What a split consists of.
+    """The wanted content of a split.
 
     Attributes:
-        names: image name → where it stands, for messages.
+        names: image name → the place where the name stands, for messages.
         pairs: the pairs that come with the split; None: they are made later.
     """
 
@@ -77,18 +77,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser = verb_parser(
         "data import-deepfashion", "Lays out the unpacked In-shop images of DeepFashion for training.", EPILOG
     )
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="the folder img, or the one that holds it")
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="the folder img, or its parent folder")
     parser.add_argument(
         "--split",
         choices=("release", "patn", "random"),
         default="release",
-        help="what decides which images are for training and which for testing (default: %(default)s)",
+        help="the source of the split into training and test images (default: %(default)s)",
     )
     parser.add_argument("--lists_dir", type=Path, metavar="DIR", help="patn: folder of its lists")
     parser.add_argument(
         "--test_ids", type=int, default=TEST_IDS, metavar="PERSONS", help="random: persons for testing (default: 1000)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random: another seed, another split")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random: seed of the split (default: 0)")
     add_target_arguments(parser, "fashion")
     return parser
 
@@ -96,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Imports the images of both splits. Everything is checked before the first file is written.
 
-    Raises: InputError: a list is absent or wrong, a name has no image or several, an image is no
+    Raises: InputError: a list is absent or wrong, a name has no image or several, an image is not a
         256×256 JPEG, or a target is in use.
     """
     started = time.perf_counter()
@@ -143,7 +143,7 @@ def _place_pairs(pairs: pd.DataFrame, path: Path, split: str) -> None:
 
 
 def flat_name(folders: Sequence[str], file: str) -> str:
-    """The release's name of an image of the tree: `fasion` and the path's parts, without underscores but one.
+    """The release's name of an image of the tree: `fasion` and the parts of the path, with only one underscore kept.
 
     `(WOMEN, Dresses, id_00005537), 05_4_full.jpg` → `fasionWOMENDressesid0000553705_4full.jpg`.
     """
@@ -152,9 +152,9 @@ def flat_name(folders: Sequence[str], file: str) -> str:
 
 
 def key_of(name: str) -> str:
-    """What the spellings of an image's name have in common: no `fashion` or `fasion`, no underscores.
+    """The common part of all spellings of an image's name: without `fashion` or `fasion`, and without underscores.
 
-    The release's files and PATN's differ in the prefix, and in whether a category keeps its underscore
+    The names in the release's files and in PATN's differ in the prefix, and in the underscore of a category
     (`fasionMENJacketsVestsid…`, `fashionMENJackets_Vestsid…`).
     """
     return re.sub(r"^fash?ion", "", name).replace("_", "")
@@ -163,8 +163,8 @@ def key_of(name: str) -> str:
 def read_tree(source: Path) -> tuple[dict[str, list[Path]], list[str]]:
     """Lists the In-shop tree: `<sex>/<category>/<id>/<image>`.
 
-    Returns: key (`key_of`) → images; and the other files, relative to the tree. All sorted.
-    Raises: InputError: `source` neither is nor holds such a tree.
+    Returns: key (`key_of`) → images; and the other files, relative to the tree. All are sorted.
+    Raises: InputError: `source` neither is such a tree nor holds one.
     """
     candidates = [folder for folder in (source, source / "img", source / "Img" / "img") if _holds_tree(folder)]
     if not candidates:
@@ -189,9 +189,9 @@ def read_tree(source: Path) -> tuple[dict[str, list[Path]], list[str]]:
 
 
 def random_split(tree: Mapping[str, list[Path]], test_ids: int, seed: int) -> dict[str, Wanted]:
-    """`test_ids` persons drawn at random are for testing, the others for training.
+    """Draws `test_ids` persons at random for testing; the other persons are for training.
 
-    Deviation: the release draws from an unordered set, so its own split can only be had from its files.
+    Deviation: the release draws from an unordered set, so only its files can give its own split.
     """
     names = sorted(flat_name(path.parts[-4:-1], path.name) for paths in tree.values() for path in paths)
     persons = sorted(set(map(person_of, names)))
@@ -209,9 +209,9 @@ def random_split(tree: Mapping[str, list[Path]], test_ids: int, seed: int) -> di
 
 
 def match(wanted: Mapping[str, Wanted], tree: Mapping[str, list[Path]]) -> dict[str, Files]:
-    """Finds the image of every name, whatever its spelling.
+    """Finds the image of every name, in any spelling of the name.
 
-    Raises: InputError: a name has no image or several, or two names mean one image.
+    Raises: InputError: a name has no image or several, or two names mean the same image.
     """
     names = {name: where for split in wanted.values() for name, where in split.names.items()}
     absent = [name for name in names if key_of(name) not in tree]
@@ -220,7 +220,7 @@ def match(wanted: Mapping[str, Wanted], tree: Mapping[str, list[Path]]) -> dict[
             f"{names[absent[0]]}: SOURCE has no such image ({len(absent)} of {len(names)} names have none); "
             "unpack img.zip again, or take the list that belongs to it"
         )
-    user: dict[str, str] = {}  # key → where it was wanted first
+    user: dict[str, str] = {}  # key → the place that wanted it first
     for split in wanted.values():
         for name, where in split.names.items():
             key = key_of(name)

@@ -1,4 +1,4 @@
-"""`pose-gan data import-market`: the unpacked Market-1501 → `data/market-dataset/{train,test}`."""
+"""`pose-gan data import-market`: lays out the unpacked Market-1501 as `data/market-dataset/{train,test}`."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ from pose_gan.presets import DATASETS
 from pose_gan.programs.verbs import verb_parser
 
 FOLDERS = {"train": "bounding_box_train", "test": "bounding_box_test"}
-COUNTS = {"train": 12_936, "test": 19_732}  # images of the published data set
+COUNTS = {"train": 12_936, "test": 19_732}  # numbers of images in the published data set
 NAME = re.compile(r"(-1|\d{4})_c\ds\d_\d{6}_\d{2}\.jpg")  # -1 and 0000: junk and background detections
 EPILOG = """examples:
   pose-gan data import-market ~/Downloads/Market-1501-v15.09.15
   pose-gan data import-market /datasets/Market-1501-v15.09.15 --link
 
-SOURCE/bounding_box_train becomes data/market-dataset/train (12,936 images), SOURCE/bounding_box_test
-becomes data/market-dataset/test (19,732). Checked before anything is written: both folders are
-there, every image is a JPEG of 128x64 pixels; files with other names than Market-1501's
-(Thumbs.db) are left out and counted; other numbers of images give a warning."""
+SOURCE/bounding_box_train becomes data/market-dataset/train (12,936 images), and
+SOURCE/bounding_box_test becomes data/market-dataset/test (19,732 images). Before anything is written,
+the verb checks that both folders exist and that every image is a JPEG of 128x64 pixels. Files with
+other names than Market-1501's (Thumbs.db) are left out and counted. Other numbers of images give a
+warning."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -45,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Imports both folders. Every image is checked before the first file is written.
 
-    Raises: InputError: a folder is absent or holds no image of Market-1501, an image is no 128×64
+    Raises: InputError: a folder is absent or holds no image of Market-1501, an image is not a 128×64
         JPEG, or a target is in use.
     """
     started = time.perf_counter()
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _list(source: Path, folder: str) -> tuple[list[Path], list[str]]:
-    """Images of Market-1501, and names of all else, in a folder; both sorted."""
+    """The images of Market-1501 in a folder, and the names of all other files. Both lists are sorted."""
     if not (source / folder).is_dir():
         raise InputError(
             f"{source / folder}: no such folder; SOURCE is the unpacked Market-1501 (Market-1501-v15.09.15), "

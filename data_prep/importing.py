@@ -1,4 +1,4 @@
-"""What the imports of published data sets share: all checks first, then whole folders at once."""
+"""Parts that the imports of published data sets share. All checks come first; then whole folders appear at once."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from pose_gan.files.folders import dataset_path
 from pose_gan.files.images import read_header
 
 ANNOTATIONS = Path("annotations")  # the default folder
-EXAMPLES = 3  # named in a message that concerns many
+EXAMPLES = 3  # number of names in a message that concerns many
 _THREADS = 8
 
-Files = Mapping[str, Path]  # name in the data set → the file that it is made of
+Files = Mapping[str, Path]  # name in the data set → the file from which it is made
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,7 +39,7 @@ def add_target_arguments(parser: argparse.ArgumentParser, dataset: str) -> None:
         "--images_dir",
         type=Path,
         metavar="DIR",
-        help="gets the folders train/ and test/ (default: data/<dataset>-dataset)",
+        help="folder that gets train/ and test/ (default: data/<dataset>-dataset)",
     )
     parser.add_argument(
         "--annotations_dir",
@@ -51,10 +51,10 @@ def add_target_arguments(parser: argparse.ArgumentParser, dataset: str) -> None:
     parser.add_argument(
         "--link",
         action="store_true",
-        help="hard links in place of copies: they take no room, and stay when SOURCE is deleted; "
-        "both must be on one file system (default: copy)",
+        help="make hard links instead of copies: they need no space, and remain when SOURCE is deleted; "
+        "both folders must be on one file system (default: copy)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there (default: refuse to)")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files (default: refuse)")
 
 
 def images_folder(options: argparse.Namespace) -> Path:
@@ -63,12 +63,12 @@ def images_folder(options: argparse.Namespace) -> Path:
 
 
 def advice(options: argparse.Namespace, verbs: Collection[str], released: bool = True) -> str:
-    """What to do after the import: commands, each on a line of its own.
+    """The commands to run after the import, with one command per line.
 
     Args:
-        options: from a parser with `add_target_arguments`.
-        verbs: of the commands; `annotate` is left out where its files are there.
-        released: whether keypoints that the authors published fit the imported split.
+        options: the options of a parser with `add_target_arguments`.
+        verbs: the verbs of the commands; `annotate` is left out if its files exist.
+        released: whether the keypoints that the authors published fit the imported split.
     """
     csvs = [dataset_path(options.annotations_dir, options.dataset, f"-annotation-{split}.csv") for split in SPLITS]
     text = "Next:"
@@ -88,19 +88,19 @@ def advice(options: argparse.Namespace, verbs: Collection[str], released: bool =
 
 
 def examples(names: Collection[str]) -> str:
-    """The first few names, and how many more there are."""
+    """The first few names, and the number of the other names."""
     more = len(names) - EXAMPLES
     shown = ", ".join(name for name, _ in zip(names, range(EXAMPLES), strict=False))
     return f"{shown} and {more} more" if more > 0 else shown
 
 
 def in_threads(function: Callable[[Item], Result], items: Collection[Item], label: str) -> list[Result]:
-    """`function` of each item, in order, computed in threads with a progress bar."""
+    """The results of `function` for all items, in order, computed in threads with a progress bar."""
     pool = ThreadPoolExecutor(_THREADS)
     try:
         return list(tqdm(pool.map(function, items), label, len(items), unit="image"))
     finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for nothing that has not begun
+        pool.shutdown(cancel_futures=True)  # so Ctrl-C does not wait for tasks that have not begun
 
 
 def refuse_targets(targets: Iterable[Path], source: Path, overwrite: bool) -> None:
@@ -118,9 +118,9 @@ def check_images(files: Collection[Path], image_size: tuple[int, int], advice: s
 
     Args:
         files: image files.
-        image_size: (height, width) in pixels that all must have.
-        advice: what to do about a file of another size; ends the message.
-    Raises: InputError: names the first file that is no JPEG of that size, and counts them.
+        image_size: (height, width) in pixels that all files must have.
+        advice: advice about a file of another size, with which the message ends.
+    Raises: InputError: a file is not a JPEG of that size; the message names the first such file, and their number.
     """
     height, width = image_size
 
@@ -142,12 +142,12 @@ def check_images(files: Collection[Path], image_size: tuple[int, int], advice: s
 
 
 def place(splits: Mapping[str, Files], images_dir: Path, link: bool) -> None:
-    """Makes the folders `images_dir/<split>` in place of what is there; all appear when the last is complete.
+    """Makes the folders `images_dir/<split>` and replaces existing ones. All appear when the last is complete.
 
     Args:
         splits: split → its files.
-        images_dir: folder that gets them.
-        link: hard links in place of copies.
+        images_dir: folder that gets the splits.
+        link: whether files are hard links instead of copies.
     Raises: InputError: a file cannot be linked.
     """
     with contextlib.ExitStack() as stack:
@@ -166,13 +166,13 @@ def _put(item: tuple[str, Path], folder: Path, link: bool) -> None:
         shutil.copyfile(source, folder / name)
         return
     try:
-        os.link(os.path.realpath(source), folder / name)  # of the file, where the source is a symbolic link
+        os.link(os.path.realpath(source), folder / name)  # links the file itself if the source is a symbolic link
     except OSError as error:
         raise InputError(f"{source}: cannot be hard-linked ({error.strerror}); leave --link off to copy") from None
 
 
 def remove(folder: Path) -> None:
-    """Deletes a folder, or the link that stands for one, if it is there."""
+    """Deletes a folder, or a symbolic link to a folder, if it exists."""
     if folder.is_symlink() or folder.is_file():
         folder.unlink()
     elif folder.exists():

@@ -1,4 +1,4 @@
-"""`pose-gan data interpolate`: joints that were not found in some frames of a sequence → filled in."""
+"""`pose-gan data interpolate`: fills in joints that were not found in some frames of a sequence."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ EPILOG = """examples:
   pose-gan data interpolate --annotations walk.csv --output walk-filled.csv
   pose-gan data interpolate --annotations walk.csv --output walk-filled.csv --method linear --max_gap 5
 
-The rows of the file are the frames of one person's movement, in the order of their names (frame2
-before frame10). A joint that was found in no frame stays missing."""
+The rows of the file are the frames of one person's movement. They are ordered by their names (frame2
+comes before frame10). A joint that was found in no frame stays missing."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -27,29 +27,31 @@ def build_parser() -> argparse.ArgumentParser:
         "data interpolate", "Fills joints that were not found in some frames of a sequence from other frames.", EPILOG
     )
     parser.add_argument("--annotations", type=Path, required=True, metavar="FILE.csv", help="keypoints of the frames")
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE.csv", help="the same with joints filled in")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE.csv", help="file to write, with joints filled in"
+    )
     parser.add_argument(
         "--method",
         choices=METHODS,
         default=METHODS[0],
-        help="previous: where the joint was in the frame before, as in the release; linear: between the frames "
-        "before and after (default: %(default)s)",
+        help="previous: take the joint's place in the frame before, as in the release; linear: interpolate between the "
+        "frames before and after (default: %(default)s)",
     )
     parser.add_argument(
         "--max_gap",
         type=int,
         metavar="FRAMES",
-        help="leave joints that are missing in more frames than this in a row (default: fill all)",
+        help="do not fill joints that are missing in more successive frames than this (default: fill all)",
     )
     parser.add_argument(
         "--skeleton", metavar="FILE", help="skeleton file, .json or .toml (default: the 18 COCO joints)"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the output (default: refuse to)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output (default: refuse)")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Fills the joints. Raises InputError: a file that cannot be read, an output that is there, a bad gap."""
+    """Fills the joints. Raises InputError if a file cannot be read, the output exists, or the gap is bad."""
     options = build_parser().parse_args(argv)
     skeleton = load_skeleton(options.skeleton) if options.skeleton else COCO18
     annotations = read_annotations(options.annotations, skeleton)

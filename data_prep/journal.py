@@ -1,4 +1,4 @@
-"""What a stopped run had done already: one JSON line an image, on disk before the next batch begins."""
+"""A record of the finished work of a run that may stop: one JSON line per image, on disk before the next batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pose_gan.errors import InputError
 
 @dataclass(frozen=True)
 class Entry:
-    """The outcome for one image: its keypoints `[[y, x], …]`, or why there are none."""
+    """The outcome for one image: its keypoints `[[y, x], …]`, or the reason why there are none."""
 
     name: str
     keypoints: list[list[int]] | None = None
@@ -26,9 +26,9 @@ class Journal:
     """A file that grows by whole lines and survives a kill at any moment.
 
     Args:
-        path: the file; it is made where absent.
-        settings: what the entries depend on; plain JSON values.
-        fresh: forget what is there.
+        path: the file; it is made if it does not exist.
+        settings: settings on which the entries depend, as plain JSON values.
+        fresh: whether existing entries are discarded.
     Raises: InputError: the file was begun with other settings, or cannot be written.
     """
 
@@ -55,13 +55,13 @@ class Journal:
         self._file.close()
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Puts entries on disk; when it returns, a power cut loses none of them."""
+        """Writes entries to disk. After it returns, a power cut loses none of them."""
         entries = list(entries)
         self._write([asdict(entry) for entry in entries])
         self.entries.update((entry.name, entry) for entry in entries)
 
     def delete(self) -> None:
-        """Removes the file: its work is done."""
+        """Removes the file after the work is done."""
         self._file.close()
         self.path.unlink(missing_ok=True)
 
@@ -71,7 +71,7 @@ class Journal:
         os.fsync(self._file.fileno())
 
     def _read(self, settings: dict[str, Any]) -> int:
-        """Reads the whole lines. Returns: their bytes; a line without its end was cut by the kill."""
+        """Reads the complete lines, and returns their number of bytes. A kill may have cut the last line."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""`pose-gan data pairs`: keypoint annotations → lists of pairs for training and testing."""
+"""`pose-gan data pairs`: makes lists of pairs for training and testing from keypoint annotations."""
 
 from __future__ import annotations
 
@@ -19,23 +19,27 @@ EPILOG = """examples:
   pose-gan data pairs --dataset market
   pose-gan data pairs --dataset fashion --split test --images_for_test 8570
 
-Reads ANNOTATIONS_DIR/<dataset>-annotation-{train,test}.csv and writes
+The verb reads ANNOTATIONS_DIR/<dataset>-annotation-{train,test}.csv and writes
 OUTPUT_DIR/<dataset>-pairs-{train,test}.csv. The train list holds all ordered pairs of two valid
-images of one person; the test list is a sample of them that is always the same."""
+images of one person. The test list is a sample of such pairs that is always the same."""
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = verb_parser("data pairs", "Lists the pairs of images of one person.", EPILOG)
     parser.add_argument(
-        "--dataset", required=True, metavar="NAME", help="market, fashion, … : prefix of the file names"
+        "--dataset", required=True, metavar="NAME", help="prefix of the file names, such as market or fashion"
     )
-    parser.add_argument("--split", choices=[*SPLITS, "both"], default="both", help="which list to make (default: both)")
+    parser.add_argument("--split", choices=[*SPLITS, "both"], default="both", help="list to make (default: both)")
     parser.add_argument(
         "--annotations_dir", type=Path, default=Path("annotations"), metavar="DIR", help="default: annotations"
     )
     parser.add_argument("--output_dir", type=Path, metavar="DIR", help="default: the annotations folder")
     parser.add_argument(
-        "--images_for_test", type=int, default=TEST_PAIRS, metavar="PAIRS", help="test pairs (default: %(default)s)"
+        "--images_for_test",
+        type=int,
+        default=TEST_PAIRS,
+        metavar="PAIRS",
+        help="number of test pairs (default: %(default)s)",
     )
     parser.add_argument(
         "--skeleton", metavar="FILE", help="skeleton file, .json or .toml (default: the 18 COCO joints)"
@@ -46,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Makes the lists. Every input is read and checked before the first file is written.
 
-    Raises: InputError: an annotation file is absent or wrong, or no pair comes out.
+    Raises: InputError: an annotation file is absent or wrong, or there is no pair.
     """
     started = time.perf_counter()
     options = build_parser().parse_args(argv)

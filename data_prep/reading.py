@@ -24,7 +24,7 @@ class Batch:
     Attributes:
         names: N file names.
         images: uint8 `(N, H, W, 3)`, RGB; None where N is 0.
-        errors: file name → what is wrong with it, of images that cannot be used.
+        errors: file name → its fault, for images that cannot be used.
     """
 
     names: list[str]
@@ -33,15 +33,15 @@ class Batch:
 
 
 def read_batches(folder: Path, names: Sequence[str], size: int, done: set[str]) -> Iterator[Batch]:
-    """All images, `size` at a time; images of one size go together, in their order.
+    """Reads all images in batches of `size`. A batch has images of one size, in their order.
 
-    Which images make a batch depends on the folder alone: batches that lie wholly in `done` are left
-    out, others come whole.
+    The division into batches depends on the folder alone. Batches whose images are all in `done` are left
+    out; other batches come whole.
 
     Args:
-        folder: of the images.
-        names: of the files.
-        size: images a batch; large images come fewer at a time.
+        folder: folder of the images.
+        names: names of the files.
+        size: images per batch; batches of large images have fewer.
         done: names of images that are not needed.
     """
     with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as threads:
@@ -59,12 +59,12 @@ def read_batches(folder: Path, names: Sequence[str], size: int, done: set[str]) 
 def _size(path: Path) -> tuple[int, int] | None:
     try:
         return image_size(path)
-    except InputError:  # the reading says what is wrong
+    except InputError:  # the error is reported when the image is read
         return None
 
 
 def _plan(names: Sequence[str], sizes: list[tuple[int, int] | None], size: int) -> Iterator[list[str]]:
-    """Names by equal sizes of their images."""
+    """Groups the names into batches of images of equal size."""
     waiting: dict[tuple[int, int] | None, list[str]] = {}
     for name, shape in zip(names, sizes, strict=True):
         batch = waiting.setdefault(shape, [])

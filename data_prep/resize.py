@@ -1,4 +1,4 @@
-"""`pose-gan data resize`: a data set of any sizes → one of the size that the networks see, with its keypoints."""
+"""`pose-gan data resize`: brings images of any sizes, and their keypoints, to the size that the networks see."""
 
 from __future__ import annotations
 
@@ -35,37 +35,41 @@ EPILOG = """examples:
   pose-gan data resize --dataset mine --output_dataset mine128 --image_size 128x64 --fit person
   pose-gan data resize --dataset fashion --output_dataset fashion128 --image_size 128x64 --crop 40,40,0,0
 
-Reads data/<dataset>-dataset/{train,test} and ANNOTATIONS_DIR/<dataset>-annotation-{train,test}.csv and
-writes the same files of the output data set. Images turned by EXIF are set upright; JPEG and PNG keep
-their names, other formats become .png. A background <stem>_BG.jpg is framed as its image is. Without
-annotations images alone are resized. The second example makes the release's fashion128."""
+The verb reads data/<dataset>-dataset/{train,test} and ANNOTATIONS_DIR/<dataset>-annotation-{train,test}.csv
+and writes the same files for the output data set. Images turned by EXIF are set upright. JPEG and PNG files
+keep their names, and other formats become .png. A background <stem>_BG.jpg gets the same frame as its image.
+Without annotations, only images are resized. The second example makes the release's fashion128."""
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = verb_parser(
-        "data resize", "Makes a data set of one image size, keypoints included, from one of any sizes.", EPILOG
-    )
+    parser = verb_parser("data resize", "Brings all images of a data set, and their keypoints, to one size.", EPILOG)
     add_data_arguments(parser)
-    parser.add_argument("--split", choices=[*SPLITS, "both"], default="both", help="default: both, where there")
     parser.add_argument(
-        "--image_size", type=image_size, required=True, metavar="HxW", help="height and width of the new images, pixels"
+        "--split", choices=[*SPLITS, "both"], default="both", help="splits to resize (default: both, if present)"
+    )
+    parser.add_argument(
+        "--image_size",
+        type=image_size,
+        required=True,
+        metavar="HxW",
+        help="height and width of the new images in pixels",
     )
     parser.add_argument(
         "--fit",
         choices=FITS,
         default=FITS[0],
-        help="stretch: the whole image, aspect changed; letterbox: the whole image, aspect kept, its border goes on; "
-        "cover: the middle, aspect kept; person: around the keypoints, aspect kept; images of nobody are left out "
-        "(default: %(default)s)",
+        help="stretch: the whole image in another aspect ratio; the other choices keep the aspect ratio: letterbox: "
+        "the whole image, with its border pixels continued; cover: the middle; person: the area around the keypoints, "
+        "without images in which nobody was found (default: %(default)s)",
     )
     parser.add_argument(
-        "--crop", metavar="LEFT,RIGHT,TOP,BOTTOM", help="cut off so many pixels first (with --fit stretch)"
+        "--crop", metavar="LEFT,RIGHT,TOP,BOTTOM", help="first cut off these numbers of pixels (with --fit stretch)"
     )
     parser.add_argument(
         "--margin",
         type=float,
         metavar="SHARE",
-        help=f"share of the height and width that stays free around the joints (with --fit person; default: {MARGIN})",
+        help=f"free share of the height and width around the joints (with --fit person; default: {MARGIN})",
     )
     return parser
 
@@ -73,11 +77,11 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Resizes the splits. Flags, annotations and names are checked before the first file is written.
 
-    Raises: InputError: a bad flag, no images, a broken annotation file, an output in use.
+    Raises: InputError: a flag is bad, there are no images, an annotation file is broken, or an output is in use.
     """
     started = time.perf_counter()
     options = build_parser().parse_args(argv)
-    ModelConfig(image_size=options.image_size)  # refuses sizes that the networks do not take
+    ModelConfig(image_size=options.image_size)  # raises for sizes that the networks do not take
     framing = _framing(options)
     skeleton = load_skeleton(options.skeleton) if options.skeleton else COCO18
     splits = find_splits(options, SPLITS if options.split == "both" else (options.split,))
@@ -95,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _framing(options: argparse.Namespace) -> Callable[..., Frame]:
-    """(image size, keypoints) → the frame, as the flags ask for it."""
+    """The function from (image size, keypoints) to the frame that the flags ask for."""
     size = options.image_size
     if options.crop is not None:
         if options.fit != "stretch":
@@ -131,13 +135,13 @@ def _with_person(pictures: list[Picture], split: Split) -> list[Picture]:
 
 
 def _resize(picture: Picture, folder: Path, framing: Callable[..., Frame], skeleton: Skeleton) -> Rows:
-    """Writes the framed image and its background. Returns: their one row."""
+    """Writes the framed image and its background, and returns the one row of both."""
     image = read_image(picture.path)
     size = (image.shape[0], image.shape[1])
     check_joints(picture, size, skeleton)
     try:
         frame = framing(size, picture.keypoints)
-    except InputError as error:  # borders of --crop that leave nothing
+    except InputError as error:  # the borders of --crop leave nothing
         raise InputError(f"{picture.path}: {error}") from None
     name = trainable_name(picture.path.name)
     framed = {name: frame.image(image)}

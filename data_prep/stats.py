@@ -1,4 +1,4 @@
-"""`pose-gan data stats`: what a data set holds, in numbers."""
+"""`pose-gan data stats`: counts the images, persons, pairs and joints of a data set."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BAR = 40  # characters that mean 100 %
-PICTURE_HEIGHT = 512  # pixels that a picture of joint positions has at least
+PICTURE_HEIGHT = 512  # lowest height in pixels of a picture of joint positions
 EPILOG = """examples:
   pose-gan data stats --dataset market
   pose-gan data stats --dataset fashion --split test --json fashion.json --picture joints.png
 
 An image is valid if the joints that the skeleton requires were found (both shoulders and hips), and
-its name starts neither with -1 nor with 0000. The height of a person is that of the found joints,
-from the highest to the lowest. --picture shows where the joints lie, each in its own colour."""
+its name starts neither with -1 nor with 0000. The height of a person is measured from the highest to
+the lowest found joint. --picture shows the places of the joints, each joint in its own colour."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ class Stats:
     """A split in numbers.
 
     Attributes:
-        images: files in the folder, without backgrounds.
-        sizes: `HEIGHTxWIDTH` → images, the commonest first; images that cannot be read are in none.
-        annotated: rows of the keypoint file.
-        valid: images that pairs are made of.
-        persons: persons with a valid image.
-        images_per_person: of valid images; as `spread` gives it.
-        height: of the person in valid images, in pixels; as `spread` gives it.
-        pairs: rows of the pair list; None: there is none.
-        unseen: share of the pairs whose target has a joint that the source lacks; None: no pairs.
+        images: number of files in the folder, without backgrounds.
+        sizes: `HEIGHTxWIDTH` → number of images, the most frequent size first; unreadable images do not count.
+        annotated: number of rows of the keypoint file.
+        valid: number of images from which pairs are made.
+        persons: number of persons with a valid image.
+        images_per_person: distribution of the number of valid images per person, from `spread`.
+        height: distribution of the person's height in valid images, in pixels, from `spread`.
+        pairs: number of rows of the pair list; None: there is no list.
+        unseen: share of the pairs whose target has a joint that the source lacks; None: there are no pairs.
         found: joint → share of the annotated images in which it was found.
     """
 
@@ -70,15 +70,15 @@ class Stats:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = verb_parser("data stats", "Counts what a data set holds.", EPILOG)
+    parser = verb_parser("data stats", "Counts the images, persons, pairs and joints of a data set.", EPILOG)
     parser.add_argument(
-        "--split", choices=[*SPLITS, "both"], default="both", help="what to count (default: both, where there)"
+        "--split", choices=[*SPLITS, "both"], default="both", help="splits to count (default: both, if present)"
     )
     parser.add_argument(
         "--skeleton", type=skeleton, default=COCO18, metavar="FILE", help="skeleton file (default: the 18 COCO joints)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers as JSON")
-    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw where the joints lie")
+    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the places of the joints")
     add_data_arguments(parser)
     return parser
 
@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def count(files: SplitFiles, table: Annotations, skeleton: Skeleton) -> Stats:
-    """The numbers of a split. Raises InputError: the pair list cannot be read."""
+    """The numbers of a split. Raises InputError if the pair list cannot be read."""
     names = [name for name in list_images(files.images) if not is_background(name)]
     sizes = Counter(size for size in in_threads(lambda name: _size(files.images / name), names, "sizes") if size)
     valid = valid_names(table, skeleton)
@@ -140,13 +140,13 @@ def spread(values: Sequence[int] | np.ndarray) -> dict[str, float]:
 
 
 def unseen_share(table: Annotations, is_found: np.ndarray, pairs: pd.DataFrame) -> float | None:
-    """The share of pairs whose target has a joint that the source lacks: it must be invented.
+    """The share of pairs whose target has a joint that the source lacks, so that the network must invent it.
 
     Args:
-        table: keypoints; pairs of images that are not in it do not count.
-        is_found: bool `(images, joints)`, of `table`.
-        pairs: columns `from` and `to`.
-    Returns: 0 to 1; None if no pair counts.
+        table: the keypoints; pairs of images that are not in it do not count.
+        is_found: whether each joint of `table` was found, bool `(images, joints)`.
+        pairs: table with the columns `from` and `to`.
+    Returns: a share from 0 to 1; None if no pair counts.
     """
     rows = np.array([[table.rows.get(name, -1) for name in pair] for pair in pairs.to_numpy()]).reshape(-1, 2)
     rows = rows[(rows >= 0).all(axis=1)]
@@ -156,18 +156,18 @@ def unseen_share(table: Annotations, is_found: np.ndarray, pairs: pd.DataFrame) 
 
 
 def joint_picture(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Where the joints lie: each adds light of its own hue, the more the oftener it lies there.
+    """A picture of the joints' places. Each joint has its own hue, which is brighter where the joint is more frequent.
 
     Args:
         keypoints: integers `(N, joints, 2)`, (y, x) in pixels, −1 where missing.
-        size: (height, width) in pixels; joints outside are left out.
+        size: (height, width) in pixels; joints outside of it are left out.
     Returns: uint8 `(height, width, 3)`.
     """
     joints = keypoints.shape[1]
     counts = np.zeros((joints, *size))
     rows, numbers = np.nonzero(found(keypoints) & (keypoints < size).all(axis=-1))
     np.add.at(counts, (numbers, *keypoints[rows, numbers].T), 1)
-    brightness = np.sqrt(counts / max(counts.max(), 1))  # the root: single joints stay visible
+    brightness = np.sqrt(counts / max(counts.max(), 1))  # the root keeps single joints visible
     return np.rint(np.clip(np.einsum("jhw,jc->hwc", brightness, hues(joints).astype(float)), 0, 255)).astype(np.uint8)
 
 
@@ -181,7 +181,7 @@ def _commonest_size(stats: Sequence[Stats]) -> tuple[int, int]:
 def _size(path: Path) -> str:
     try:
         return "{}x{}".format(*image_size(path))
-    except InputError:  # `check` says what is wrong with it
+    except InputError:  # `check` reports its fault
         return ""
 
 

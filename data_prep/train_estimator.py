@@ -20,17 +20,17 @@ from pose_gan.files.folders import make_folder
 from pose_gan.files.text import write_json
 from pose_gan.programs.verbs import verb_parser
 
-VALIDATION = 20  # of 20 persons the last is kept for validation
+VALIDATION = 20  # of every 20 persons, the last is kept for validation
 
 
 EPILOG = """examples:
   pose-gan data train-estimator --output estimator.weights.h5
   pose-gan data train-estimator --output tiny.weights.h5 --images 400 --epochs 2
 
-The images are drawn: no data set is needed. A run that was stopped goes on from its last epoch when the
-same command is given again; until it is done, its work lies in a folder FILE.training. The network knows
-drawn people only. If the demo data set is there (pose-gan data demo), it is tested on it.
-In Python: HeatMapEstimator(load_network(FILE)), both of pose_gan.estimators.heatmap."""
+The images are drawn, so no data set is needed. If a run was stopped, the same command continues it from
+its last epoch. Until the run is done, its work lies in a folder FILE.training. The network knows only
+drawn people. If the demo data set exists (pose-gan data demo), the network is tested on it.
+In Python, use HeatMapEstimator(load_network(FILE)), both from pose_gan.estimators.heatmap."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.weights.h5", help="the trained network")
     for flag, metavar, default, text in (
         ("--images", "IMAGES", 10_000, "drawn images, for training and validation"),
-        ("--epochs", "EPOCHS", 18, "passes over them"),
+        ("--epochs", "EPOCHS", 18, "passes over the training images"),
         ("--width", "CHANNELS", 16, "channels of the network's first level"),
         ("--seed", "N", 0, "another seed gives other people and other first weights"),
         ("--workers", "PROCESSES", cpus, "processes that draw; default here: the number of CPUs"),
@@ -56,9 +56,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draws, trains, writes the network, tests. Every flag is checked before the first file is written.
+    """Draws images, trains the network, writes it and tests it.
 
-    Raises: InputError: a bad flag, or the unfinished work of other flags.
+    Every flag is checked before the first file is written.
+
+    Raises: InputError: a flag is bad, or the folder holds unfinished work with other flags.
     """
     started = time.perf_counter()
     flags = build_parser().parse_args(argv)
@@ -105,7 +107,10 @@ def _check(flags: argparse.Namespace) -> None:
 
 
 def _claim(work: Path, options: dict[str, int]) -> None:
-    """Notes the options of the work in a folder. Raises InputError if it is the work of others, or somebody's own."""
+    """Records the options in the folder of the work.
+
+    Raises InputError if the folder holds work with other options, or files that are not from this program.
+    """
     path = work / "options.json"
     if not any(work.iterdir()):
         write_json(path, options)

@@ -1,4 +1,4 @@
-"""Writes the pages of `docs/api` from signatures and docstrings, which are read, not imported. `make docs` runs it."""
+"""Writes the pages of `docs/api` from signatures and docstrings, without importing the code. `make docs` runs it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import griffe
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs/api"
-FRONT = "README.md"  # written by hand, but for the table between its two comments
+FRONT = "README.md"  # written by hand, except the table between its two comments
 
 # The stable API, in the order of the pages. Everything else is internal.
 STABLE = {
@@ -44,7 +44,7 @@ HEADS = (
     *(*ITEMISED, "Args and Returns", "Returns", "Raises", "Example"),
     *("Source", "Reference", "Matches", "Deviation", "Deprecated"),
 )
-ITEM = re.compile(r"^(\w+(?:, \w+)*): ", re.MULTILINE)  # a name, or several that one text describes
+ITEM = re.compile(r"^(\w+(?:, \w+)*): ", re.MULTILINE)  # a name, or several names with one description
 
 PACKAGE = griffe.load("pose_gan", search_paths=[ROOT], allow_inspection=False).modules_collection
 STARS: dict[griffe.ParameterKind | None, str] = {
@@ -54,7 +54,7 @@ STARS: dict[griffe.ParameterKind | None, str] = {
 
 
 def find(module: str, name: str) -> griffe.Object:
-    """The definition of a name, also where the module imports it."""
+    """The definition of a name, even if the module only imports it."""
     thing = PACKAGE[PACKAGE[module].imports.get(name, f"{module}.{name}")]
     return thing.final_target if isinstance(thing, griffe.Alias) else thing
 
@@ -64,7 +64,7 @@ def docstring(thing: griffe.Object) -> str:
 
 
 def sections(text: str) -> list[tuple[str, str]]:
-    """A docstring as (head, text); prose has the head "". Lines that are not indented belong to no head before them."""
+    """A docstring as (head, text); prose has the head "". A line that is not indented ends the section before it."""
     parts: list[tuple[str, list[str]]] = [("", [])]
     for line in text.splitlines():
         head, colon, rest = line.partition(":")
@@ -78,13 +78,13 @@ def sections(text: str) -> list[tuple[str, str]]:
 
 
 def items(text: str) -> tuple[str, list[str]]:
-    """An itemised section with one line an item, and the names that it describes."""
+    """An itemised section with one line per item, and the names that it describes."""
     text = re.sub(r"\n\s+", " ", text)
     return text, [name for names in ITEM.findall(text) for name in names.split(", ")]
 
 
 def parameters(thing: griffe.Object) -> list[griffe.Parameter]:
-    """What a call of a function or of a class takes."""
+    """The parameters of a call of a function or of a class."""
     given = thing.parameters if isinstance(thing, griffe.Function | griffe.Class) else ()
     return [parameter for parameter in given if parameter.name not in ("self", "cls")]
 
@@ -97,7 +97,7 @@ def members(thing: griffe.Object) -> Iterator[griffe.Object]:
 
 
 def signature(thing: griffe.Object) -> str:
-    """As in the source, a long one with a line a parameter; empty for what is not called."""
+    """The signature as in the source, with one line per parameter if it is long; empty if the object is not called."""
     if isinstance(thing, griffe.Attribute):
         return f"{thing.name}: {thing.annotation}"
     words = []
@@ -127,7 +127,7 @@ SHORT |= {name: file_name(name) for name in STABLE if "." in name}
 
 
 def linked(text: str) -> str:
-    """Names in backticks become links to where they are described."""
+    """Turns names in backticks into links to their descriptions."""
 
     def link(match: re.Match[str]) -> str:
         target = LINKS.get(match[1]) or SHORT.get(match[1])

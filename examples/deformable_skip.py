@@ -1,9 +1,9 @@
-"""`DeformableSkip` in another network, for another task: from a noisy frame of a video to the next frame, clean.
+"""`DeformableSkip` in another network, for another task: it turns a noisy frame of a video into the clean next frame.
 
-Textured shapes turn, stretch and wander from one frame to the next. Two U-Nets learn to draw the next frame. Both see
-the noisy frame and how each pixel moves. One has plain skip connections, which carry features to where they were; in
-the other, `DeformableSkip` carries the features of each shape along with it. It takes half a minute on two CPU cores;
-no files are needed, the scenes are drawn.
+Textured shapes rotate, stretch and move from one frame to the next. Two U-Nets learn to draw the next frame. Both get
+the noisy frame and the motion of each pixel. One U-Net has plain skip connections, which leave features at their old
+places. In the other, `DeformableSkip` moves the features of each shape with the shape. The example takes half a minute
+on two CPU cores. It needs no files, because it draws the scenes itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIZE = 48  # side of a frame, pixels
 SHAPES = 3
 PARTS = SHAPES + 1  # part 0 is the backdrop, which stands still
 NOISE = 0.2  # standard deviation; colours are in [-1, 1]
-CHANNELS = (16, 32, 64)  # of the networks, at full, half and quarter resolution
+CHANNELS = (16, 32, 64)  # channels of the networks at full, half and quarter resolution
 BATCH = 8
 TEST_SCENES, SHOWN = 64, 6
 PIXELS = np.stack([*np.meshgrid(np.arange(SIZE), np.arange(SIZE)), np.ones((SIZE, SIZE))], axis=-1)  # (x, y, 1)
@@ -38,20 +38,20 @@ def draw_scenes(count: int, seed: int) -> Scenes:
 
 
 def draw_scene(random: np.random.Generator) -> dict[str, np.ndarray]:
-    """Two frames, and how the shapes get from the one into the other.
+    """Two frames, and the motion of the shapes between them.
 
     Returns:
         frame: the first frame with noise, `(SIZE, SIZE, 3)`.
-        next_frame: the second one without, `(SIZE, SIZE, 3)` in [-1, 1]: what is to be found.
+        next_frame: the second frame without noise, `(SIZE, SIZE, 3)` in [-1, 1], which the networks learn to draw.
         transforms: `(PARTS, 8)`, for each part: from a place in the second frame to the same place of the part in the
-            first, (x, y) in pixels. As `DeformableSkip` takes them, and so the masks.
+            first, (x, y) in pixels. Transforms and masks have the form that `DeformableSkip` takes.
         masks: `(PARTS, SIZE, SIZE)`, 1 where a part is seen in the second frame and was not hidden in the first.
-        motion: the same as a picture, `(SIZE, SIZE, 3)`: how far away to look, (x, y) in frame sides, and 1 where
-            there is something to see.
+        motion: the same as a picture, `(SIZE, SIZE, 3)`: the distance to the place in the first frame, (x, y) in frame
+            sides, and 1 where that place was visible.
     """
     backdrop = np.tanh(PIXELS @ random.uniform(-1, 1, (3, 3)) / SIZE)
     frames = [backdrop.copy(), backdrop.copy()]
-    parts = [np.zeros((SIZE, SIZE), int), np.zeros((SIZE, SIZE), int)]  # which part is seen at each pixel
+    parts = [np.zeros((SIZE, SIZE), int), np.zeros((SIZE, SIZE), int)]  # the part that is seen at each pixel
     transforms = [np.eye(3)]
     for part in range(1, PARTS):
         turn, size, centre = random.uniform(0, 2 * np.pi), random.uniform(7, 11, 2), random.uniform(11, SIZE - 11, 2)
@@ -63,7 +63,7 @@ def draw_scene(random: np.random.Generator) -> dict[str, np.ndarray]:
         power, frequency, colours = random.choice([1, 2, 8]), random.uniform(3, 6, 2), random.uniform(-1, 1, (2, 3))
         for frame, seen, where in zip(frames, parts, places, strict=True):
             own = (PIXELS @ np.linalg.inv(where).T)[..., :2]  # the shape's own coordinates
-            inside = (np.abs(own) ** power).sum(axis=-1) < 1  # of a rhombus, an ellipse, nearly a rectangle
+            inside = (np.abs(own) ** power).sum(axis=-1) < 1  # a rhombus, an ellipse, or nearly a rectangle
             checks = np.tanh(3 * np.cos(own * frequency).prod(axis=-1, keepdims=True))
             frame[inside] = (colours.mean(axis=0) + checks * (colours[0] - colours[1]) / 2)[inside]
             seen[inside] = part  # a later shape hides the earlier ones
@@ -81,7 +81,7 @@ def draw_scene(random: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def place(turn: float, size: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Where a shape is: the affine matrix `(3, 3)` from its own coordinates to pixels, both (x, y, 1)."""
+    """The place of a shape: the affine matrix `(3, 3)` from its own coordinates to pixels, both (x, y, 1)."""
     cos, sin = np.cos(turn), np.sin(turn)
     return np.array([[cos * size[0], -sin * size[1], centre[0]], [sin * size[0], cos * size[1], centre[1]], [0, 0, 1]])
 
@@ -93,7 +93,7 @@ def build_network(deformable: bool) -> keras.Model:
     transforms = keras.Input((PARTS, 8), name="transforms")
     masks = keras.Input((PARTS, SIZE, SIZE), name="masks")
 
-    # the maximum over parts is also taken with the 0 outside of the masks: with ReLU, no feature is below it
+    # The maximum over parts includes the 0 outside of the masks. With ReLU, no feature is below 0.
     def convolution(features: keras.KerasTensor, channels: int, strides: int = 1) -> keras.KerasTensor:
         return layers.Conv2D(channels, 3, strides=strides, padding="same", activation="relu")(features)
 
@@ -101,7 +101,7 @@ def build_network(deformable: bool) -> keras.Model:
     for level, channels in enumerate(CHANNELS):
         out = convolution(out, channels, strides=1 if level == 0 else 2)
         out = skip = convolution(out, channels)
-        if deformable:  # at any resolution, transforms and masks stay those of the whole frame
+        if deformable:  # at every resolution, it takes the transforms and masks of the full frame
             skip = DeformableSkip(image_size=(SIZE, SIZE))([out, transforms, masks])
         skips.append(layers.Concatenate()([skip, layers.AveragePooling2D(2**level)(motion)]))
     out = convolution(skips.pop(), CHANNELS[-1])
@@ -112,7 +112,7 @@ def build_network(deformable: bool) -> keras.Model:
 
 
 def train(deformable: bool, scenes: Scenes, epochs: int, seed: int) -> keras.Model:
-    """One of the two networks, trained. The seed makes their first weights and the order of the scenes the same."""
+    """Trains one of the two networks. With the same seed, both get the same first weights and order of scenes."""
     keras.utils.set_random_seed(seed)
     network = build_network(deformable)
     network.compile(keras.optimizers.Adam(2e-3), loss="mae")
@@ -136,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     scenes, new = draw_scenes(args.scenes, args.seed), draw_scenes(TEST_SCENES, args.seed + 1)
     target = new["next_frame"]
-    shapes = new["masks"][:, 1:].any(axis=1)  # pixels of the shapes that were in sight before
+    shapes = new["masks"][:, 1:].any(axis=1)  # pixels of shapes that were visible in the first frame
     pictures = {"frame, noisy": new["frame"], "next frame": target}
     print(f"mean absolute error on {TEST_SCENES} new scenes (colours are in [-1, 1])")
     for deformable, name in ((False, "plain skips"), (True, "deformable")):

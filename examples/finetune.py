@@ -1,8 +1,8 @@
-"""A trained generator as a layer of another Keras model, and fine-tuned there by `fit`.
+"""A trained generator as a layer of another Keras model, in which `fit` fine-tunes it.
 
-The model's pictures have values from 0 to 255; its loss is the mean absolute difference of grey levels. Only the
-generator's decoder is trained. The generator alone is saved, as a file like any other: for `pose_gan.load_generator`,
-`test.py` and `train.py`.
+The model's pictures have values from 0 to 255, and its loss is the mean absolute difference of grey levels. Only the
+generator's decoder is trained. The generator alone is saved, as an ordinary model file for `pose_gan.load_generator`,
+`pose-gan test` and `pose-gan train`.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ import keras
 import tensorflow as tf
 
 import pose_gan
+from pose_gan import runtime
 from pose_gan.config import DataConfig
 from pose_gan.data.batches import Batch, ordered_batches, training_batches
 from pose_gan.data.pair_data import open_pairs
 from pose_gan.errors import InputError, run_program
 from pose_gan.model_files.saving import MODEL_SUFFIXES, read_info, save_model
-from pose_gan.runtime import configure
 
 
 def build_model(generator: keras.Model) -> keras.Model:
-    """`generator`, followed by a layer of ours. Its inputs are the generator's, by name; its output is in [0, 255]."""
+    """`generator`, followed by a new layer. The inputs are the generator's, by name; the output is in [0, 255]."""
     inputs = {tensor.name: keras.Input(tensor.shape[1:], name=tensor.name) for tensor in generator.inputs}
     image = generator(list(inputs.values()))
     return keras.Model(inputs, keras.layers.Rescaling(127.5, offset=127.5)(image))
 
 
 def sample(batch: Batch) -> tuple[Batch, tf.Tensor]:
-    """What `fit` takes: inputs by name, and the target as the model gives it."""
+    """A batch in the form that `fit` takes: inputs by name, and the target in the model's range [0, 255]."""
     target = batch.pop("target_image")
     return batch, (target + 1) * 127.5
 
 
 def open_data(args: argparse.Namespace) -> tuple[tf.data.Dataset, tf.data.Dataset]:
-    """Endless shuffled training pairs, and the first test pairs, checked against what the generator takes."""
+    """Endless shuffled training pairs, and the first test pairs, after a check that they fit the generator."""
     files = DataConfig(args.dataset, args.images_dir, args.annotations_dir)
     config = read_info(args.generator).model
     needs = {"image_size": config.image_size, "skeleton": config.skeleton, "use_bg": config.use_bg}
@@ -65,10 +65,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError("--steps, --batch_size and --test_pairs must be 1 or more")
     if Path(args.output).suffix not in MODEL_SUFFIXES:
         raise InputError(f"--output {args.output}: a model file ends in {' or '.join(MODEL_SUFFIXES)}")
-    configure()
+    runtime.start()
     keras.utils.set_random_seed(args.seed)
     generator = pose_gan.load_generator(args.generator)
-    if not generator.trainable_weights:  # as in a SavedModel
+    if not generator.trainable_weights:  # for example, from a SavedModel
         raise InputError(f"{args.generator}: cannot be trained; give the .h5 or .keras file")
     train, test = open_data(args)
     for layer in generator.layers:
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     after = model.evaluate(test, verbose=0)
     print(f"difference to the test images, grey levels: {before:.3f} before, {after:.3f} after")
 
-    for layer in generator.layers:  # nothing stays frozen in the file
+    for layer in generator.layers:  # so that no layer is frozen in the file
         layer.trainable = True
     save_model(generator, args.output)
     print(f"generator -> {args.output}")

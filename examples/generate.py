@@ -1,4 +1,4 @@
-"""A person in a new pose: a photo and two poses in, a picture out. Made to be copied into an application."""
+"""Draws a person in a new pose, from a photo and two poses. The code is made to be copied into an application."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def generate(generator: keras.Model, photo: np.ndarray, pose: np.ndarray, new_po
     """The person of `photo` in `new_pose`. Load the generator once and call this as often as you like.
 
     Args:
-        generator: from `pose_gan.load_generator`.
+        generator: the result of `pose_gan.load_generator`.
         photo: uint8 `(height, width, 3)`, of the generator's size.
-        pose, new_pose: keypoints of the pose in the photo and of the wanted one: `(joints, 2)`, (y, x) in pixels,
+        pose, new_pose: keypoints of the pose in the photo and of the new pose: `(joints, 2)`, (y, x) in pixels,
             −1 where a joint is missing.
     Returns: uint8 `(height, width, 3)`.
     """
@@ -33,7 +33,7 @@ def generate(generator: keras.Model, photo: np.ndarray, pose: np.ndarray, new_po
 
 
 def read_photo(path: Path, image_size: tuple[int, int]) -> np.ndarray:
-    """The photo. Raises InputError: no image, or not of the generator's size."""
+    """The photo. Raises InputError if the file is not an image or does not have the generator's size."""
     photo = read_image(path)
     if photo.shape[:2] != image_size:
         (height, width), (wanted_height, wanted_width) = photo.shape[:2], image_size
@@ -45,7 +45,7 @@ def read_photo(path: Path, image_size: tuple[int, int]) -> np.ndarray:
 
 
 def find_pose(poses: Annotations, name: str, skeleton: Skeleton) -> np.ndarray:
-    """The row `name`. Raises InputError: there is none, or the body cannot be placed by it."""
+    """The row `name`. Raises InputError if there is none, or if it lacks joints that locate the body."""
     if name not in poses.rows:
         raise InputError(f"{poses.path}: no row named {name}")
     pose = poses.keypoints[poses.rows[name]]

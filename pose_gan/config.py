@@ -1,4 +1,4 @@
-"""Settings as frozen, typed values: what is trained, on what, how. No defaults live elsewhere."""
+"""The settings of models, losses, data and training, as frozen, typed values. All defaults are defined here."""
 
 from __future__ import annotations
 
@@ -20,39 +20,42 @@ POSE_REPRESENTATIONS = ("hm", "stickman")
 NORMALISATIONS = ("instance", "release")
 COMPATS = ("paper", "release")
 TELLING = ("image_size", "warp_skip", "warp_agg", "pose_rep_type", "use_input_pose", "use_bg", "disc_type")
-"""Settings of `ModelConfig` that tell the networks of the authors' release apart."""
-AUTO = "auto"  # a setting that follows another one
+"""Settings of `ModelConfig` that distinguish the networks of the authors' release."""
+AUTO = "auto"  # the value of a setting that follows another setting
 REDUCTIONS = ("mean", "sum")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-MIN_SIDE = 64  # the discriminator halves five times
-MAX_SIDE = 960  # a missing part is moved 1000 px away, which must lie outside of every image
+MIN_SIDE = 64  # the discriminator halves the image five times
+MAX_SIDE = 960  # a missing part is moved by 1000 px, which must be outside of every image
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What the generator and the discriminator look like (paper, Sections 3 and 5).
+    """The architecture of the generator and of the discriminator (paper, Sections 3 and 5).
 
     Attributes:
         image_size: (height, width) in pixels, 64 to 960; multiples of 32, or of 64 if a side is above 128.
         warp_skip: how skip connections of the appearance stream move features: `mask` (one affine
-            transform a body part), `full` (one for the body), `stn` (one, predicted by a small
+            transform per body part), `full` (one for the whole body), `stn` (one, predicted by a small
             network), `none` (a plain U-Net on the concatenated inputs).
         warp_agg: how the moved parts are merged: `max` (Eq. 4) or `avg`.
         warp_interpolation: how moved features are sampled: `bilinear` or `nearest`; `auto`: `nearest` with compat
             `release`, else `bilinear`.
-        disc_type: `call` (everything concatenated), `sim` (one tower sees both images), `warp`
-            (the source is moved into the target pose first).
-        pose_rep_type: `hm` (one heat map a joint) or `stickman` (a drawing of three channels).
+        disc_type: type of the discriminator: `call` (all inputs are concatenated), `sim` (one tower sees both
+            images), `warp` (the source is first moved into the target pose).
+        pose_rep_type: pose input of the networks: `hm` (one heat map per joint) or `stickman` (a drawing with
+            three channels).
         use_input_pose: whether the networks see the source pose.
-        use_bg: whether a background image of the target is a further input (`call` only).
-        norm: `instance` (paper: per channel) or `release` (over height, width and channels with
-            one scalar gain and bias, as in the authors' code); `auto`: as compat says.
-        compat: whom the network follows where the paper and the authors' code differ in what comes out: `paper`, or
-            `release`, as the authors' checkpoints need (heat maps in steps, transforms by total least squares, the
-            stick-man's lines, sampling by `stn`, and what `auto` stands for above).
+        use_bg: whether the target's background image is an additional input (`call` only).
+        norm: normalisation: `instance` (per channel, as in the paper) or `release` (over height, width and
+            channels, with one scalar gain and bias, as in the authors' code); `auto`: `release` with compat
+            `release`, else `instance`.
+        compat: what the network follows where the results of the paper and of the authors' code differ: `paper`,
+            or `release`, which the authors' checkpoints need. It concerns heat maps (in steps with `release`),
+            transforms (total least squares), the outlines of part masks, the lines of the stick-man, sampling
+            by `stn`, the bias of the discriminator's last layer, and the meaning of `auto` in other settings.
         width: multiplies the number of channels of every hidden layer; 1 is the paper's network.
         sigma: standard deviation of the heat maps, pixels (Eq. 1).
-        skeleton: joints and parts of the object.
+        skeleton: joints and parts of the articulated object.
     """
 
     image_size: tuple[int, int] = (128, 64)
@@ -104,7 +107,7 @@ class ModelConfig:
         return 3 if self.pose_rep_type == "stickman" else self.skeleton.num_joints
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON has them."""
+        """The settings as plain values that JSON can hold."""
         return {
             **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
             "image_size": list(self.image_size),
@@ -112,25 +115,25 @@ class ModelConfig:
         }
 
     def channels(self, count: int) -> int:
-        """`count` channels of the paper at this width: a multiple of 8, or `count` itself at width 1."""
+        """The number of channels at this width where the paper has `count`: a multiple of 8, or `count` at width 1."""
         return count if self.width == 1 else max(8, 8 * round(count * self.width / 8))
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What the generator is trained for (paper, Section 4).
+    """The losses of the training and their weights (paper, Section 4).
 
     Attributes:
         gan_penalty_weight: weight of the adversarial loss (Eq. 5); 0 trains without a discriminator.
         l1_penalty_weight: weight of the reconstruction loss: λ of Eq. 10 for the NN loss.
-        content_loss_layer: where the reconstruction loss looks: `none` (pixels in [-1, 1]) or names of
-            VGG-19 layers separated by commas; the losses of several layers add up.
-        nn_loss_area_size: side n of the NN loss' search window, pixels, odd, at most 15 (Eq. 7); 1 is plain L1.
-        nn_loss_reduction: over pixels: `mean` (as in the authors' code) or `sum` (Eq. 15).
+        content_loss_layer: values that the reconstruction loss compares: `none` (pixels in [-1, 1]) or names
+            of VGG-19 layers separated by commas; the losses of several layers are added.
+        nn_loss_area_size: side n of the search window of the NN loss, pixels, odd, at most 15 (Eq. 7); 1 is plain L1.
+        nn_loss_reduction: reduction of the NN loss over pixels: `mean` (as in the authors' code) or `sum` (Eq. 15).
         tv_penalty_weight: weight of the total variation of the generated image.
         lstruct_penalty_weight: weight of the pose-structure loss; needs `pose_estimator`.
         pose_estimator: a network from image to heat maps (.pb, .keras, .h5 or a SavedModel), for the structure loss.
-        vgg_weights: `imagenet`, `random` (seeded) or the path of a VGG-19 weights file.
+        vgg_weights: weights of VGG-19: `imagenet`, `random` (seeded) or the path of a weights file.
     """
 
     gan_penalty_weight: float = 1.0
@@ -156,17 +159,17 @@ class LossConfig:
 
     @property
     def content_layers(self) -> tuple[str, ...]:
-        """The VGG-19 layers of the reconstruction loss; empty where it looks at pixels."""
+        """The VGG-19 layers of the reconstruction loss; empty if it compares pixels."""
         names = tuple(name.strip() for name in self.content_loss_layer.split(",") if name.strip())
         return () if names == ("none",) else names
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which images, annotations and pairs. Paths are as the user gave them.
+    """The images, annotations and pairs of a run. Paths are as the user gave them.
 
     Attributes:
-        dataset: name of the data set: prefix of the file names.
+        dataset: name of the data set, the prefix of its file names.
         images_dir: folder with `train/` and `test/`; None: `data/<dataset>-dataset`.
         annotations_dir: folder with `<dataset>-annotation-{train,test}.csv`.
         pairs_dir: folder with `<dataset>-pairs-{train,test}.csv`; None: `annotations_dir`.
@@ -180,30 +183,30 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a run goes (paper, Section 5).
+    """The settings of the training loop (paper, Section 5).
 
     Attributes:
-        number_of_epochs: epochs to train; an epoch is `iterations_per_epoch` iterations.
-        iterations_per_epoch: generator updates an epoch.
-        batch_size: pairs a batch.
-        training_ratio: discriminator updates a generator update.
-        learning_rate, beta_1, beta_2: of both Adam optimizers.
-        precision: of the layers' computations: `float32`, or for GPUs `mixed_bfloat16` or
-            `mixed_float16` (with loss scaling). Weights, geometry, statistics and losses are float32
-            always, and saved generators compute in float32.
-        shared_forward: whether the discriminator's update uses the images that the generator's
-            update is about to be judged on (one generator pass an iteration), or a fresh batch and
-            a fresh pass, as in the authors' code.
+        number_of_epochs: number of epochs to train; an epoch is `iterations_per_epoch` iterations.
+        iterations_per_epoch: generator updates per epoch.
+        batch_size: pairs per batch.
+        training_ratio: discriminator updates per generator update.
+        learning_rate, beta_1, beta_2: parameter of both Adam optimizers.
+        precision: precision in which layers compute: `float32`, or for GPUs `mixed_bfloat16` or
+            `mixed_float16` (with loss scaling). Weights, geometry, statistics and losses are always
+            float32, and saved generators compute in float32.
+        shared_forward: whether the discriminator's update uses the same generated images as the generator's
+            update (one generator pass per iteration). Otherwise it uses a new batch and a new pass, as in
+            the authors' code.
         checkpoint_ratio: epochs between checkpoints; the last epoch is always saved.
         display_ratio: epochs between sample grids.
-        keep_checkpoints: how many checkpoints stay on disk; older ones are deleted. 0 keeps all.
+        keep_checkpoints: number of checkpoints to keep on disk; older ones are deleted. 0 keeps all.
         use_validation: whether losses on test pairs are measured at every checkpoint.
         log_interval: iterations between log lines.
         start_epoch: number of the first epoch, for runs that start from given checkpoints.
-        generator_checkpoint, discriminator_checkpoint: weights to start from: a model file, ours or the authors', for
-            the generator also a run folder. The model's settings are the generator's, where no flags say otherwise;
-            None: seeded random.
-        seed: of weights, order of pairs and dropout.
+        generator_checkpoint, discriminator_checkpoint: weights to start from: a model file of this package or of
+            the authors, or, for the generator, a run folder. Model settings that no flag gives are taken from the
+            generator; None: seeded random.
+        seed: seed of weights, order of pairs and dropout.
     """
 
     number_of_epochs: int = 90
@@ -253,7 +256,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that makes a run; the content of `options.json`."""
+    """All settings of a run; they are written to `options.json`."""
 
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -265,7 +268,7 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], where: str = "options") -> RunConfig:
-        """The inverse of `to_dict`. Raises InputError for unknown keys and values, naming `where`."""
+        """The inverse of `to_dict`. Raises InputError for unknown keys and values; the message names `where`."""
         return build(cls, values, where)
 
 
@@ -279,19 +282,19 @@ FITS = ("person", "letterbox", "stretch")
 
 @dataclass(frozen=True)
 class AnimationConfig:
-    """How an animation is made.
+    """The settings of an animation.
 
     Attributes:
         source_keypoints: annotation CSV with a row for the source image; None: its pose is estimated.
         annotations: annotation CSV with rows for frames, named as in the folder, or `<clip>-000000.png`; the
             poses of frames without a row are estimated.
-        keypoints_output: annotation CSV to write: the poses used, in pixels of the target frames.
-        fit: which part of an image becomes the image of the generator's size: `person` (a rectangle around
-            the person), `letterbox` (all of it, aspect kept) or `stretch` (all of it). An image that has the
-            generator's size already stays as it is.
-        side_by_side: whether source, target frame and skeleton stand beside what is generated.
-        fps: frames per second of the output; None: those of the targets, or 25 if they tell none.
-        batch_size: frames that are generated together.
+        keypoints_output: annotation CSV to write with the poses that were used, in pixels of the target frames.
+        fit: part of an image that is resized to the generator's size: `person` (a rectangle around
+            the person), `letterbox` (the whole image, aspect ratio kept) or `stretch` (the whole image, aspect
+            ratio changed). An image that already has the generator's size stays as it is.
+        side_by_side: whether source, target frame and skeleton are shown beside the generated frame.
+        fps: frames per second of the output; None: the rate of the targets, or 25 if it is unknown.
+        batch_size: number of frames that are generated together.
     """
 
     source_keypoints: str | None = None
@@ -312,10 +315,10 @@ class AnimationConfig:
 
 
 def in_words(settings: Mapping[str, Any]) -> str:
-    """Settings for messages: `warp_skip mask, image_size 128x64`."""
+    """Settings as text for messages: `warp_skip mask, image_size 128x64`."""
     return ", ".join(f"{name} {value_in_words(value)}" for name, value in settings.items())
 
 
 def value_in_words(value: Any) -> str:
-    """The value of a setting, for messages."""
+    """The value of a setting as text, for messages."""
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(getattr(value, "name", value))

@@ -1,4 +1,4 @@
-"""The one exception that means "the user gave something wrong"."""
+"""The exception that means "the user gave something wrong", and how programs report it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Callable
 class InputError(ValueError):
     """Bad input from a user: a file, a row, a flag.
 
-    The message says what was got, where (file, row, column), what is allowed and what to do.
-    Programs print it on one line and exit with status 2; library callers see a `ValueError`.
+    The message names the bad input and its place (file, row, column), and says what is allowed and what to do.
+    Programs print the message on one line and exit with status 2; library callers see a `ValueError`.
     """
 
 
 def run_program(main: Callable[[], int | None]) -> None:
-    """Runs a program's `main` and exits: 0 done, 2 bad input, 1 the disk failed, 130 interrupted.
+    """Runs a program's `main` and exits: 0 success, 2 bad input, 1 disk error, 130 interrupted.
 
-    The last three print one line on stderr (`error: …`).
+    In the last three cases, one line is printed on stderr (`error: …`).
     """
     try:
         sys.exit(main() or 0)

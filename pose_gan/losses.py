@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pose_gan.config import REDUCTIONS
 
-COMPILED = platform.system() != "Darwin"  # by XLA: the search is twice as fast; not in TensorFlow for macOS
+COMPILED = platform.system() != "Darwin"  # XLA makes the search twice as fast; TensorFlow for macOS lacks it
 MAX_WINDOW = 15
 BAND = 8  # rows
 
@@ -20,7 +20,7 @@ def generator_adversarial_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     Args:
         fake_logits: the discriminator before its sigmoid, `(B, cells)`.
     Returns: float32 scalar.
-    Deviation: computed from logits; the release adds 1e-7 inside of the log.
+    Deviation: the loss is computed from logits; the release adds 1e-7 inside of the log.
     """
     return tf.reduce_mean(tf.nn.softplus(-tf.cast(fake_logits, tf.float32)))
 
@@ -38,10 +38,10 @@ def discriminator_adversarial_loss(real_logits: tf.Tensor, fake_logits: tf.Tenso
 
 
 def l1_loss(generated: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Mean absolute difference over everything (Eq. 6, as a mean).
+    """Mean absolute difference over all values (Eq. 6, as a mean).
 
     Args:
-        generated, target: numbers, both of one shape.
+        generated, target: numbers, both of the same shape.
     Returns: float32 scalar.
     """
     return tf.reduce_mean(tf.abs(tf.cast(generated, tf.float32) - tf.cast(target, tf.float32)))
@@ -50,19 +50,19 @@ def l1_loss(generated: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 def nearest_neighbour_loss(
     generated: tf.Tensor, target: tf.Tensor, window: int = 3, reduction: str = "mean"
 ) -> tf.Tensor:
-    """The nearest-neighbour loss: each place of the image is compared with its best match nearby.
+    """The nearest-neighbour loss: each pixel is compared with its best match in a window around it.
 
-    `Σ_p min_{q ∈ N(p)} ‖g(x̂)(p) − g(x_b)(q)‖₁` (paper, Eq. 7–15), with a running minimum over
-    shifts: memory does not grow with n². Places outside of the image are never chosen.
+    `Σ_p min_{q ∈ N(p)} ‖g(x̂)(p) − g(x_b)(q)‖₁` (paper, Eq. 7–15). The minimum is updated shift by shift,
+    so memory does not grow with n². Places outside of the image are never chosen.
 
     Args:
         generated: features of the generated image, `(B, H, W, C)`; height and width are static.
         target: features of the real image, the same shape. No gradient flows to them.
         window: side n of the search window N(p), pixels; odd, at most 15. 1 is the L1 distance.
-        reduction: over pixels: `mean`, or `sum` (Eq. 15); over the batch always the mean.
+        reduction: over pixels: `mean` or `sum` (Eq. 15); over the batch it is always the mean.
     Returns: float32 scalar.
-    Raises: ValueError: an even window, an unknown reduction, or shapes that differ.
-    Deviation: Eq. 15 sums over pixels; the release takes the mean, as our presets do.
+    Raises: ValueError: the window is even, the reduction is unknown, or the shapes differ.
+    Deviation: Eq. 15 sums over pixels. The release takes the mean, and so do the presets.
     """
     if not 1 <= window <= MAX_WINDOW or window % 2 == 0:
         raise ValueError(f"window must be odd, from 1 to {MAX_WINDOW}, got {window}")
@@ -79,7 +79,7 @@ def nearest_neighbour_loss(
 
 
 def total_variation(images: tf.Tensor) -> tf.Tensor:
-    """Mean absolute difference between neighbours, `mean |Δx| + mean |Δy|`.
+    """Mean absolute difference between neighbouring pixels, `mean |Δx| + mean |Δy|`.
 
     Args:
         images: `(B, H, W, C)`.
@@ -91,11 +91,11 @@ def total_variation(images: tf.Tensor) -> tf.Tensor:
 
 
 def structure_loss(generated: tf.Tensor, target: tf.Tensor, pose_maps: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """Mean squared difference of an estimator's heat maps on both images (`--lstruct_penalty_weight`).
+    """Mean squared difference between the heat maps of a pose estimator on both images (`--lstruct_penalty_weight`).
 
     Args:
         generated, target: images `(B, H, W, 3)` in [-1, 1].
-        pose_maps: images → heat maps `(B, h, w, joints)`; see `pose_gan.features.load_pose_maps`.
+        pose_maps: images → heat maps `(B, h, w, joints)`; see `pose_gan.training.features.load_pose_maps`.
     Returns: float32 scalar.
     """
     return tf.reduce_mean(tf.square(pose_maps(generated) - tf.stop_gradient(pose_maps(target))))
@@ -104,7 +104,7 @@ def structure_loss(generated: tf.Tensor, target: tf.Tensor, pose_maps: Callable[
 def _nearest_distances(generated: tf.Tensor, target: tf.Tensor, window: int) -> tf.Tensor:
     """`min_q ‖generated(p) − target(q)‖₁` (Eq. 12–14): float32 (B, H, W).
 
-    The gradient keeps only which shift was best: `sign(generated(p) − target(q*))`.
+    The gradient stores only which shift was the best, and is `sign(generated(p) − target(q*))`.
     """
 
     @tf.custom_gradient
@@ -117,9 +117,9 @@ def _nearest_distances(generated: tf.Tensor, target: tf.Tensor, window: int) -> 
 
 
 def _search(generated: tf.Tensor, target: tf.Tensor, window: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The smallest distance, and the number of the shift that gave it, row by row: float32 and int32 (B, H, W).
+    """The smallest distance of each pixel and the number of the shift that gave it: float32 and int32 (B, H, W).
 
-    Bands of rows are searched one by one: what a band needs stays in the processor's cache.
+    Bands of rows are searched one by one, so that the values of a band stay in the processor's cache.
     """
     padded = _pad(target, window)
     barrier = _pad(tf.zeros_like(target[..., :1]), window, float("inf"))[..., 0]
@@ -149,10 +149,10 @@ def _search_band(
 
 
 def _signs(generated: tf.Tensor, target: tf.Tensor, chosen: tf.Tensor, window: int) -> tf.Tensor:
-    """The sign of `generated(p) − target(q*)`, where `chosen` says which place of the window q* is."""
+    """The sign of `generated(p) − target(q*)`; `chosen` gives the place of q* in the window."""
     height, width, channels = target.shape[1:]
     dy, dx = chosen // window - window // 2, chosen % window - window // 2
-    places = (tf.range(height)[:, None] + dy) * width + tf.range(width) + dx  # q* is inside of the image
+    places = (tf.range(height)[:, None] + dy) * width + tf.range(width) + dx  # q* is always inside of the image
     nearest = tf.gather(tf.reshape(target, [-1, height * width, channels]), places, batch_dims=1)
     return tf.sign(generated - nearest)
 

@@ -32,7 +32,7 @@ Tensor = keras.KerasTensor
 
 
 def build_generator(config: ModelConfig) -> keras.Model:
-    """The generator G: a U-Net whose skip connections move with the body (paper, Fig. 2).
+    """The generator G: a U-Net whose skip connections move the features with the body (paper, Fig. 2).
 
     Args:
         config: variant, size and width.
@@ -40,8 +40,8 @@ def build_generator(config: ModelConfig) -> keras.Model:
         `source_image` float32 `(B, H, W, 3)` in [-1, 1], `source_keypoints` and
         `target_keypoints` `(B, J, 2)`, (y, x) in pixels, −1 where missing, and, with `use_bg`,
         `background` `(B, H, W, 3)` in [-1, 1]; the output is `(B, H, W, 3)` in [-1, 1].
-    Deviation: the first encoder layer is a plain convolution, as in the release (the paper writes it
-        as normalised, C N).
+    Deviation: the first encoder layer is a plain convolution, as in the release. The paper lists it with a
+        normalisation (C N).
     """
     encoder, decoder = filters(config)
     source_image, source_pose, target_pose = _inputs(config)
@@ -64,7 +64,7 @@ def build_generator(config: ModelConfig) -> keras.Model:
 
 
 def build_discriminator(config: ModelConfig) -> keras.Model:
-    """The discriminator D(x_a, H_a, y, H_b): is y the photograph of the person of x_a in pose H_b?
+    """The discriminator D(x_a, H_a, y, H_b): it judges whether y is a photograph of the person of x_a in pose H_b.
 
     Args:
         config: `disc_type` chooses `call`, `sim` or `warp`.
@@ -97,18 +97,18 @@ def build_discriminator(config: ModelConfig) -> keras.Model:
 
 
 def logits_model(discriminator: keras.Model) -> keras.Model:
-    """The same discriminator, weights shared, without its final sigmoid."""
+    """The same discriminator without its final sigmoid; both models share their weights."""
     return keras.Model(discriminator.inputs, discriminator.get_layer("scores").input, name="discriminator_logits")
 
 
 def generator_config(generator: keras.Model) -> ModelConfig:
-    """The settings that `build_generator` made a generator from, read off its layers.
+    """The settings from which `build_generator` made a generator, found in its layers.
 
-    `disc_type` is not among them and has its default.
+    `disc_type` cannot be found there and has its default.
 
     Args:
-        generator: a model of `build_generator`.
-    Raises: ValueError: not such a model.
+        generator: a model made by `build_generator`.
+    Raises: ValueError: `build_generator` did not make the model.
     """
     found = {kind: [layer for layer in generator.layers if isinstance(layer, kind)] for kind in _TELLING_LAYERS}
     if not found[PoseMaps] or not found[InstanceNormalization]:
@@ -149,7 +149,7 @@ def _image_input(name: str, config: ModelConfig) -> Tensor:
 
 
 def filters(config: ModelConfig) -> tuple[list[int], list[int]]:
-    """Channels of the encoder's and of the decoder's layers; images above 128 px get one block more."""
+    """Channels of the encoder's and of the decoder's layers; images above 128 px get one more block."""
     deep = [512] if max(config.image_size) > 128 else []
     encoder, decoder = [64, 128, 256, 512, 512, 512, *deep], [512, 512, 512, *deep, 256, 128]
     return [config.channels(n) for n in encoder], [config.channels(n) for n in decoder]
@@ -164,7 +164,7 @@ def _concatenate(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _encode(inputs: list[Tensor], filters: list[int], config: ModelConfig, name: str) -> list[Tensor]:
-    """One encoder stream: its maps at every resolution, finest first."""
+    """One encoder stream. Returns its feature maps at every resolution, the finest first."""
     out = layers.Conv2D(filters[0], 3, padding="same", name=f"{name}_0")(_concatenate(inputs))
     maps = [out]
     for level, count in enumerate(filters[1:], start=1):
@@ -177,7 +177,7 @@ def _encode(inputs: list[Tensor], filters: list[int], config: ModelConfig, name:
 
 
 def _decode(skips: list[Tensor], filters: list[int], config: ModelConfig) -> Tensor:
-    """The decoder: skips come coarsest first, one more than `filters`; the last joins the final convolution."""
+    """The decoder. `skips` come from coarse to fine, one more than `filters`; the last one enters the final layer."""
     out = None
     for level, (skip, count) in enumerate(zip(skips[:-1], filters, strict=True)):
         out = layers.ReLU()(skip if out is None else layers.Concatenate()([out, skip]))
@@ -191,7 +191,7 @@ def _decode(skips: list[Tensor], filters: list[int], config: ModelConfig) -> Ten
 
 
 def _move(maps: list[Tensor], source_pose: Tensor, target_pose: Tensor, config: ModelConfig) -> list[Tensor]:
-    """The appearance stream's maps, the first ones moved into the target pose."""
+    """The feature maps of the appearance stream; the first ones are moved into the target pose."""
     if config.warp_skip == "stn":
         move = _by_predicted_transform(config, source_pose, target_pose)
     elif config.warp_skip == "full":
@@ -218,7 +218,7 @@ def _by_transforms(config: ModelConfig, geometry: list[Tensor]):
 
 
 def _by_predicted_transform(config: ModelConfig, source_pose: Tensor, target_pose: Tensor):
-    """As `_by_transforms`, with one transform predicted from both poses' numbers, the identity at first."""
+    """As `_by_transforms`, with one transform that is predicted from both poses' keypoints; at first the identity."""
     numbers = layers.Concatenate()([layers.Flatten()(source_pose), layers.Flatten()(target_pose)])
     for count in STN_UNITS:
         numbers = layers.LeakyReLU(0.2)(layers.Dense(count, dtype="float32", name=f"stn_{count}")(numbers))
@@ -247,7 +247,7 @@ def _last_discriminator_layer(out: Tensor, config: ModelConfig) -> Tensor:
 
 
 def _similarity(source: list[Tensor], target: list[Tensor], config: ModelConfig) -> Tensor:
-    """`sim`: both images through one tower, then one dense layer."""
+    """`sim`: both images go through one tower, then through one dense layer."""
     images = [keras.Input(tensor.shape[1:]) for tensor in target]
     out = _first_discriminator_layer("tower_input", config)(_concatenate(images))
     out = _discriminator_blocks(out, config)
@@ -257,7 +257,7 @@ def _similarity(source: list[Tensor], target: list[Tensor], config: ModelConfig)
 
 
 def compiled(generator: keras.Model, dropout: bool = False) -> Callable[[dict[str, Any]], tf.Tensor]:
-    """The generator as a graph: a batch, by names of inputs, → images. Traced once, for every batch size."""
+    """The generator as a graph: batch (input name → values) → images. It is traced once for all batch sizes."""
     inputs = {tensor.name: tensor for tensor in generator.inputs}
     signature = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
     graph = tf.function(lambda values: generator(values, training=dropout), input_signature=[signature])

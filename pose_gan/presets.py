@@ -1,4 +1,4 @@
-"""What the programs know by name: data sets, and the paper's rows as presets."""
+"""Data sets that the programs know by name, and the rows of the paper's Table 3 as presets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Dataset:
 
     Attributes:
         image_size: (height, width) in pixels.
-        nn_window: the paper's NN loss window for it (Section 4).
+        nn_window: the paper's window of the NN loss for this data set (Section 4), pixels.
         batch_size: the paper's batch size.
     """
 
@@ -43,7 +43,7 @@ def preset(name: str, nn_window: int) -> dict[str, Any]:
 
     Args:
         name: `baseline`, `dsc`, `fm` (the row PercLoss) or `full`.
-        nn_window: the NN loss window of the data set, pixels.
+        nn_window: the window of the NN loss for the data set, pixels.
     Source: paper, Section 6.2; the commands in the authors' README.
     """
     rows = {
@@ -62,7 +62,7 @@ def preset(name: str, nn_window: int) -> dict[str, Any]:
 
 
 def preset_of(model: ModelConfig, loss: LossConfig, nn_window: int) -> str | None:
-    """The name of the preset that settings are of; None: of none."""
+    """The name of the preset that has these settings; None if there is none."""
     default = {"content_loss_layer": "none", "nn_loss_area_size": 1}
     values = {**vars(model), **vars(loss)}
     for name in PRESETS:
@@ -73,7 +73,7 @@ def preset_of(model: ModelConfig, loss: LossConfig, nn_window: int) -> str | Non
 
 
 def dataset_defaults(name: str, size: tuple[int, int] | None) -> Dataset:
-    """What the programs know of a data set. Raises InputError for an unknown one without a size."""
+    """The defaults of a data set. Raises InputError if its name is unknown and no size is given."""
     if name in DATASETS:
         return DATASETS[name]
     if size is None:

@@ -1,4 +1,4 @@
-"""What a result was made with."""
+"""The software versions with which a result was made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PACKAGES = ("pose_gan", "tensorflow", "tensorflow-cpu", "keras", "numpy", "sciki
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that make or judge images, where installed."""
+    """Versions of Python and of the packages that make or judge images, if installed."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -1,1 +1,1 @@
-"""From folders and CSV files to batches: which pairs there are, where their files lie, images and keypoints."""
+"""From folders and CSV files to batches: lists of pairs, the places of their files, images and keypoints."""

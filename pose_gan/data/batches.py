@@ -1,4 +1,4 @@
-"""The pairs of a split, ready for a network: checked once, then streamed as batches.
+"""The pairs of a split as batches for a network: they are checked once, then streamed.
 
 A batch is a dict of float32 tensors:
 
@@ -6,7 +6,7 @@ A batch is a dict of float32 tensors:
     source_keypoints, target_keypoints  (batch, joints, 2), (y, x) in pixels, −1 where missing
     background                          (batch, height, width, 3), the target's; only with `use_bg`
 
-Images are decoded as they are needed and keypoints stay numbers: nothing is cached on disk.
+Images are decoded when they are needed, and keypoints stay numbers. Nothing is cached on disk.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Batch = dict[str, tf.Tensor]
 def training_batches(data: PairData, batch_size: int, seed: int, position: int = 0) -> tf.data.Dataset:
     """Endless full batches of shuffled pairs.
 
-    The order of a pass over the pairs depends on nothing but `(seed, number of the pass)`, and
-    batches run on from one pass into the next; so a run that resumes at `position` sees exactly
-    what it would have seen without a break.
+    The order of a pass over the pairs depends only on `(seed, number of the pass)`, and a batch may
+    continue from one pass into the next. So a run that resumes at `position` sees exactly the same
+    batches as a run without a break.
 
     Args:
-        data: from `open_pairs`.
-        batch_size: pairs a batch.
-        seed: of the order, 0 or more.
-        position: pairs that have been consumed already.
+        data: the result of `open_pairs`.
+        batch_size: pairs per batch.
+        seed: seed of the order, 0 or more.
+        position: number of pairs that have already been consumed.
     """
     count = len(data)
     first_pass, start = divmod(position, count)
@@ -57,10 +57,10 @@ def ordered_batches(data: PairData, batch_size: int) -> tf.data.Dataset:
 
 
 def iterate(dataset: tf.data.Dataset, data: PairData) -> Iterator[Batch]:
-    """The batches of a data set made from `data`; use it for every loop over one.
+    """The batches of a `dataset` made from `data`. Use this function for every loop over such a data set.
 
-    Raises: InputError: names the image that could not be decoded (truncated, or replaced since
-        `open_pairs`), which TensorFlow's own error does not.
+    Raises: InputError: an image could not be decoded (it is truncated, or was replaced since `open_pairs`);
+        the message names the image, as TensorFlow's own error does not.
     """
     batches = iter(dataset)
     while True:
@@ -75,13 +75,13 @@ def iterate(dataset: tf.data.Dataset, data: PairData) -> Iterator[Batch]:
                 except tf.errors.OpError as error:
                     reason = str(error.message).rpartition("}} ")[2].splitlines()[0]
                     raise InputError(f"{path}: damaged or changed while in use; replace it ({reason})") from None
-            raise  # no file is at fault
+            raise  # no file caused the error
         yield batch
 
 
 def _read(path: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
     """float32 `(height, width, 3)`, range [-1, 1]."""
-    # Decodes PNG too. The default IDCT is up to 20 grey levels off the exact one, which Pillow uses.
+    # `decode_jpeg` also decodes PNG. The default IDCT differs by up to 20 grey levels from the exact one of Pillow.
     pixels = tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
     return tf.cast(tf.ensure_shape(pixels, (*image_size, 3)), tf.float32) / 127.5 - 1.0
 

@@ -1,4 +1,4 @@
-"""The pairs of a split with their images and keypoints, found and checked once."""
+"""The pairs of a split with their images and keypoints, which are found and checked once."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class PairData:
     """The pairs of a split, after `open_pairs` has checked them.
 
     Attributes:
-        pairs: columns `from` and `to`, image names.
+        pairs: table with the columns `from` and `to`, which hold image names.
         annotations: keypoints of at least all images in `pairs`.
         images_dir: the folder of the images.
         image_size: (height, width) in pixels, of every image.
-        skeleton: what the keypoints mean.
+        skeleton: the joints that the keypoints stand for.
         use_bg: whether batches hold the target's background, `<stem of the target>_BG.jpg`.
     """
 
@@ -62,12 +62,12 @@ class PairData:
 
     @cached_property
     def names(self) -> list[str]:
-        """Names of the images in the pairs, each once, in order of appearance."""
+        """Names of the images in the pairs, each name once, in order of appearance."""
         return self._factors[1]
 
     @property
     def numbers(self) -> np.ndarray:
-        """The pairs as numbers into `names`: int32 `(len(self), 2)`, source and target."""
+        """The pairs as indices into `names`: int32 `(len(self), 2)`, source and target."""
         return self._factors[0].astype(np.int32).reshape(-1, 2)
 
     @cached_property
@@ -84,7 +84,7 @@ class PairData:
         return self.images_dir / f"{Path(name).stem}_BG.jpg"
 
     def files(self) -> list[str]:
-        """All image files that batches are made of: the images in the order of `names`, then backgrounds."""
+        """All image files from which batches are made: the images in the order of `names`, then the backgrounds."""
         paths = [self.image_path(name) for name in self.names]
         if self.use_bg:
             paths += [self.background_path(name) for name in dict.fromkeys(self.pairs["to"])]
@@ -99,17 +99,17 @@ def open_pairs(
     use_bg: bool = False,
     limit: int | None = None,
 ) -> PairData:
-    """Finds and checks the files of a split; nothing is made. Only images that pairs use are checked.
+    """Finds and checks the files of a split, and makes none. Only images that pairs use are checked.
 
     Args:
-        data: where the files are. `fashion` also finds files named `fasion`, and the other way round.
+        data: the places of the files. `fashion` also finds files named `fasion`, and the other way round.
         split: `train` or `test`.
         image_size: (height, width) in pixels that every image must have.
         skeleton: joints of the annotations.
         use_bg: whether each target must have a background image.
-        limit: keep the first `limit` pairs; None keeps all.
+        limit: number of pairs to keep, from the first one on; None keeps all.
 
-    Raises: InputError: names the file (and row, joint) of the first thing that is absent or wrong.
+    Raises: InputError: something is absent or wrong; the message names the file (and row, joint) of the first problem.
     """
     if limit is not None and limit < 1:
         raise InputError(f"the number of pairs must be 1 or more, got {limit}")
@@ -129,7 +129,7 @@ def open_pairs(
 
 
 def _check_pairs(data: PairData, pairs_path: Path) -> None:
-    """Every image of a pair is annotated and present, and every target has its background."""
+    """Checks that every image of a pair is annotated and present, and that every target has its background."""
     absent = {name for name in data.names if not data.image_path(name).is_file()}
     no_bg = set()
     if data.use_bg:

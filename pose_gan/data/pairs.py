@@ -1,4 +1,4 @@
-"""Pairs of images of one person: which exist, and the CSV that lists them (`from,to`)."""
+"""Pairs of images of one person: how they are found, and the CSV that lists them (`from,to`)."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ DISTRACTORS = ("-1", "0000")  # Market-1501: junk and background detections
 
 
 def person_of(name: str) -> str:
-    """The person in an image name: what stands before the first `_`.
+    """The person in an image name, which is the text before the first `_`.
 
-    DeepFashion's names start with `fashion` or `fasion`, and may keep their category's underscores
-    (`fashionMENJackets_Vestsid0000401403_4full.jpg`): there the person ends at the last `_`.
+    DeepFashion's names start with `fashion` or `fasion`, and may keep the underscores of their category
+    (`fashionMENJackets_Vestsid0000401403_4full.jpg`). In these names, the person ends at the last `_`.
     """
     return name.rsplit("_", 1)[0] if name.startswith(("fashion", "fasion")) else name.split("_", 1)[0]
 
 
 def valid_names(annotations: Annotations, skeleton: Skeleton = COCO18) -> list[str]:
-    """Names of the images that pairs are made of, in the order of the annotation file.
+    """Names of the images from which pairs are made, in the order of the annotation file.
 
     An image is valid if the skeleton's required joints were found and its name starts neither with
     `-1` nor with `0000`.
@@ -47,9 +47,9 @@ def make_pairs(
 ) -> pd.DataFrame:
     """All ordered pairs of two valid images of one person.
 
-    Persons come in order of first appearance, their images in the order of the annotation file.
+    Persons are in order of first appearance, and their images in the order of the annotation file.
 
-    Returns: columns `from` and `to`; no rows if no person has two valid images.
+    Returns: a table with the columns `from` and `to`; it has no rows if no person has two valid images.
     Source: paper, Section 6 ("Datasets").
     """
     import pandas as pd
@@ -69,7 +69,7 @@ def sample_pairs(pairs: pd.DataFrame, count: int = TEST_PAIRS) -> pd.DataFrame:
 def read_pairs(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Reads a pair CSV; row `i` of the result is row `i + 2` of the file.
 
-    Raises: InputError: the file is absent, its header is not `from,to`, or a row is not two names.
+    Raises: InputError: the file is absent, its header is not `from,to`, or a row does not hold two names.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Where the files of a data set's split are."""
+"""The places of the files of a data set's split."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pose_gan.files.folders import dataset_path
 
 @dataclass(frozen=True)
 class Places:
-    """Paths of a split. Nothing is read.
+    """Paths of a split. No file is read.
 
     Attributes:
-        data: the settings that they follow from.
+        data: the settings from which the paths follow.
         images: folder of the images.
         annotations: the keypoint CSV.
         pairs: the pair CSV.
@@ -27,7 +27,7 @@ class Places:
     pairs: Path
 
     def check(self) -> None:
-        """Raises InputError: one of them is absent; says how to make it."""
+        """Raises InputError if one of them is absent; the message says how to make it."""
         data, demo = self.data, self.data.dataset == "demo"
         if not self.images.is_dir():
             make = "make the demo data with: pose-gan data demo" if demo else "put them there, or set images_dir"
@@ -51,7 +51,7 @@ class Places:
 
 
 def places_of(data: DataConfig, split: str) -> Places:
-    """Where the files of `split` (`train` or `test`) are; `fashion` also finds files named `fasion`, and vice versa."""
+    """The places of `split` (`train` or `test`); `fashion` also finds files named `fasion`, and vice versa."""
     root = dataset_path("data", data.dataset, "-dataset") if data.images_dir is None else Path(data.images_dir)
     return Places(
         data,

@@ -1,6 +1,6 @@
-"""Moving pictures: frames in (a folder, an animated GIF, a video file) and out (a GIF, an MP4, a folder).
+"""Moving pictures: reads frames (a folder, an animated GIF, a video file) and writes them (a GIF, an MP4, a folder).
 
-Videos need PyAV, the extra `[video]`; GIFs and folders do not.
+Videos need PyAV, the extra `[video]`. GIFs and folders do not.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ OUTPUTS = "a name that ends in .gif or .mp4, or without a suffix for a folder of
 
 @dataclass(frozen=True)
 class Clip:
-    """Frames in a file or a folder. `open_clip` makes one; every iteration reads them anew.
+    """Frames in a file or a folder. `open_clip` makes a clip; every iteration reads the frames again.
 
     Attributes:
         path: the folder or file.
         image_size: (height, width) in pixels of every frame.
-        fps: frames per second, if the file tells.
-        count: number of frames, as far as is known before they are read.
-        files: names of the images, if it is a folder; in the order of the frames.
+        fps: frames per second, if the file states it.
+        count: number of frames, if it is known before they are read.
+        files: names of the images in the order of the frames, if the clip is a folder.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class Clip:
     files: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """The frames: uint8 `(H, W, 3)`, RGB. Raises InputError: one cannot be read, or has another size."""
+        """The frames: uint8 `(H, W, 3)`, RGB. Raises InputError if one cannot be read or has another size."""
         if self.files:
             images: Iterator[np.ndarray] = (read_image(self.path / name) for name in self.files)
         else:
@@ -66,14 +66,15 @@ class Clip:
             )
 
     def name(self, number: int) -> str:
-        """The name of a frame, counted from 0: its file's, or `<name of the clip>-000000.png`."""
+        """The name of a frame, counted from 0: the name of its file, or `<name of the clip>-000000.png`."""
         return self.files[number] if self.files else f"{self.path.stem}-{number:06d}.png"
 
 
 def open_clip(path: str | os.PathLike[str]) -> Clip:
     """Opens a folder of images (frames in natural order of their names), an animated GIF or a video.
 
-    Raises: InputError: absent, empty, of another kind, not readable, or a video without the extra `[video]`.
+    Raises: InputError: the path is absent, empty, of another kind or not readable, or it is a video and the extra
+        `[video]` is not installed.
     """
     path = Path(path)
     if path.is_dir():
@@ -104,7 +105,7 @@ def require_video(path: str | os.PathLike[str]) -> None:
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
-    """Raises InputError if `open_writer` could not write `path`: another suffix, no PyAV, a folder that is there."""
+    """Raises InputError if `open_writer` could not write `path`: wrong suffix, no PyAV, or a folder that exists."""
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in (".gif", ".mp4", ""):
@@ -117,13 +118,13 @@ def check_output(path: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def open_writer(path: str | os.PathLike[str], fps: float) -> Iterator[Callable[[np.ndarray], None]]:
-    """Yields a function that adds a frame, uint8 `(H, W, 3)`; all of one size.
+    """Yields a function that adds a frame, uint8 `(H, W, 3)`. All frames must have the same size.
 
-    The file or folder appears when the block ends, whole; if it fails, nothing does. In a GIF, equal
-    neighbours become one longer frame, and frames last whole hundredths of a second.
+    The complete file or folder appears when the block ends. If the block fails, nothing appears. In a GIF,
+    equal neighbouring frames become one longer frame, and frames last whole hundredths of a second.
 
     Args:
-        path: .gif, .mp4, or without a suffix a folder of `000000.png`, …
+        path: a .gif or .mp4 file, or, without a suffix, a folder of `000000.png`, …
         fps: frames per second.
     Raises: InputError: see `check_output`.
     """
@@ -169,7 +170,7 @@ def _video_frames(path: Path) -> Iterator[np.ndarray]:
 
 @contextlib.contextmanager
 def _decoder(path: Path) -> Iterator[tuple[Any, Any]]:
-    """An open PyAV container and its first video stream; imageio's reader leaves out the rotation of phones' videos."""
+    """An open PyAV container and its first video stream. (imageio's reader ignores the rotation of phones' videos.)"""
     import av
     from av.error import FFmpegError
 
@@ -183,7 +184,7 @@ def _decoder(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _upright(frame: Any) -> np.ndarray:
-    """A PyAV frame as RGB, turned as its file says (by quarters)."""
+    """A PyAV frame as RGB, rotated by quarter turns as its file says."""
     return np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
 
 
@@ -193,7 +194,7 @@ def _upright(frame: Any) -> np.ndarray:
 @contextlib.contextmanager
 def _gif_writer(path: Path, fps: float) -> Iterator[Callable[[np.ndarray], None]]:
     pictures: list[Image.Image] = []
-    # The default palette of Pillow, and so of imageio, loses the hues of small things such as a skeleton's limbs.
+    # The default palette of Pillow (and of imageio) loses the hues of small things, such as the limbs of a skeleton.
     yield lambda image: pictures.append(Image.fromarray(image).quantize(method=Image.Quantize.FASTOCTREE))
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=1000 / fps, loop=0)
 

@@ -1,8 +1,8 @@
-"""Pose estimators: an image in, 18 keypoints with scores out.
+"""Pose estimators: they take images and return 18 keypoints with scores per image.
 
-`load_estimator` chooses by what the file is. Frozen graphs, SavedModels and Keras models that give
-OpenPose's maps go through `openpose`; the package's own small network through `heatmap`;
-MediaPipe's `.task` files through `landmarker`.
+`load_estimator` chooses the estimator by the kind of the file. `openpose` runs frozen graphs, SavedModels
+and Keras models that give OpenPose's maps. `heatmap` runs the package's own small network. `landmarker`
+runs MediaPipe's `.task` files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DEMO = "demo"  # the network that comes with the package
 
 
 def check_estimator(path: str | os.PathLike[str]) -> None:
-    """Raises InputError: there is no such file. Nothing is opened."""
+    """Raises InputError if the file does not exist. The file is not opened."""
     if os.fspath(path) != DEMO and not Path(path).exists():
         raise InputError(f"pose_estimator: {path}: no such file; give a network's file, or {DEMO!r} for the demo's own")
 
@@ -28,12 +28,12 @@ def load_estimator(path: str | os.PathLike[str], config: EstimatorConfig | None 
     """Opens a pose estimator.
 
     Args:
-        path: `demo` (the package's own network; it knows the people of the demo data only), a
+        path: `demo` (the package's own network; it knows only the people of the demo data), a
             MediaPipe Pose Landmarker bundle (`.task`), or a network that gives OpenPose's 19 heat
             maps and 38 part affinity maps: a frozen TensorFlow graph (`.pb`), a SavedModel (folder)
             or a Keras model (`.keras`, `.h5`; also the release's `pose_estimator.h5`).
-        config: how to run it; None: the defaults.
-    Raises: InputError: no such file, or not one of these.
+        config: the settings of the estimator; None: the defaults.
+    Raises: InputError: the file does not exist or is of another kind.
     """
     check_estimator(path)
     config = config or EstimatorConfig()

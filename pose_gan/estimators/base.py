@@ -1,4 +1,4 @@
-"""What every pose estimator is: images in, keypoints and scores out."""
+"""The interface of all pose estimators: they take images and return keypoints and scores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Poses:
     """The main person of each image.
 
     Attributes:
-        keypoints: int32 `(B, joints, 2)`, (y, x) in pixels, −1 where missing; all −1: nobody was found.
+        keypoints: int32 `(B, joints, 2)`, (y, x) in pixels, −1 where missing; all are −1 if nobody was found.
         scores: float32 `(B, joints)`, 0 (missing) to 1 (sure).
     """
 
@@ -30,9 +30,9 @@ class Estimator(Protocol):
     """A pose estimator. `pose_gan.estimators.load_estimator` makes one from a file.
 
     Attributes:
-        name: what it is, for messages and logs: `frozen graph mobilenet.pb`.
-        skeleton: the joints of its answers.
-        preferred_batch: images a call that use this machine well.
+        name: a description for messages and logs, such as `frozen graph mobilenet.pb`.
+        skeleton: the skeleton of the returned keypoints.
+        preferred_batch: number of images per call that uses this machine well.
     """
 
     @property
@@ -55,16 +55,16 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True)
 class EstimatorConfig:
-    """How a pose estimator is run; `auto` is worked out from the file.
+    """The settings of a pose estimator. The value `auto` is worked out from the file.
 
     Attributes:
         estimator_input: name of the input tensor of a frozen graph; None: the only placeholder, or a common name.
         estimator_output: name of the output tensor (or two, separated by a comma) of a frozen graph or SavedModel;
             None: a common name.
-        colour_order: order of the channels that the network takes: auto, rgb or bgr.
-        input_range: range of the pixels that the network takes: auto, bytes (0..255), unit (0..1), centred
+        colour_order: order of the colour channels in the network's input: auto, rgb or bgr.
+        input_range: range of the pixels in the network's input: auto, bytes (0..255), unit (0..1), centred
             (-0.5..0.5) or signed (-1..1).
-        scales: sizes that the image is looked at in, as multiples of 368 pixels of height, separated by commas.
+        scales: heights at which the network sees the image, as multiples of 368 pixels, separated by commas.
     """
 
     estimator_input: str | None = None

@@ -1,11 +1,11 @@
-"""The CMU network of OpenPose's first version, from the HDF5 files that Keras 1 and 2 wrote.
+"""The CMU network of OpenPose's first version, loaded from the HDF5 files that Keras 1 and 2 wrote.
 
-Those files hold whole models that Keras 3 does not load. The network is built anew and its weights are
-found by the names of the layers, which all ports of the network share.
+Those files hold whole models that Keras 3 cannot load. So this module builds the network anew and finds its
+weights by the names of the layers, which are the same in all ports of the network.
 
-Source: Cao et al. 2017, Figure 3: VGG-19 up to conv4_2, two reducing convolutions, then six stages of
-two branches: `L1` gives 38 part affinity maps, `L2` 19 heat maps; each stage also sees the maps of
-the one before.
+Source: Cao et al. 2017, Figure 3: VGG-19 up to conv4_2, two reducing convolutions, then six stages with
+two branches each. Branch `L1` gives 38 part affinity maps, and branch `L2` gives 19 heat maps. Each stage
+also sees the maps of the stage before it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def is_cmu(file: h5py.File) -> bool:
 
 
 def load(path: str | os.PathLike[str]) -> keras.Model:
-    """Builds the network and gives it the weights of a file; widths are those of the file's kernels.
+    """Builds the network and loads the weights of a file. The kernels in the file determine the layers' widths.
 
     Returns: a model from `(B, H, W, 3)` to `[affinities (B, H/8, W/8, 38), heat maps (B, H/8, W/8, 19)]`.
     Raises: InputError: a layer is absent or has kernels of another shape.
@@ -77,7 +77,7 @@ def _branch(stage: int, branch: str, x: Any, weights: Weights) -> Any:
 
 
 def stage_layers(stage: int, branch: str) -> list[str]:
-    """Names of the convolutions of a branch of a stage; the last one gives the maps."""
+    """Names of the convolutions in one branch of a stage. The last convolution gives the maps."""
     if stage == 1:
         return [f"conv5_{i}_CPM_{branch}" for i in range(1, 6)]
     return [f"Mconv{i}_stage{stage}_{branch}" for i in range(1, 8)]
@@ -95,12 +95,12 @@ def _convolution(name: str, x: Any, weights: Weights, activation: str | None = "
 
 
 def _layers(file: h5py.File) -> Any:
-    """The group of the layers: whole models keep their weights under `model_weights`."""
+    """The group that holds the layers. In the file of a whole model it is `model_weights`."""
     return file.get("model_weights", file)
 
 
 def _read(file: h5py.File, path: str | os.PathLike[str]) -> Weights:
-    """Kernels `(h, w, in, out)` and biases `(out,)` of all convolutions; inner names differ between versions."""
+    """Kernels `(h, w, in, out)` and biases `(out,)` of all convolutions. Their names differ between Keras versions."""
     root, weights = _layers(file), {}
     for name in layer_names():
         arrays = _arrays(root[name]) if name in root else []

@@ -1,7 +1,7 @@
-"""OpenPose's maps → people.
+"""Decodes OpenPose's maps into people.
 
-Peaks of the heat maps are candidates for joints; part affinity fields tell which two candidates one
-limb connects; limbs that share a candidate make a person. Numbers and order are those of the release.
+Peaks of the heat maps are candidates for joints. The part affinity fields show which two candidates a
+limb connects. Limbs that share a candidate form a person. Constants and order are those of the release.
 
 Source: Cao et al. 2017, "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields".
 """
@@ -18,8 +18,8 @@ from pose_gan.poses.skeleton import COCO18
 
 NUM_JOINTS = COCO18.num_joints
 NUM_HEATMAPS = NUM_JOINTS + 1  # the last one is the background
-# The networks' own numbering: limb → its two joints, in the order in which people grow; the first
-# affinity channel of the limb (x; the next one is y). All but `_JOINING` may begin a person.
+# The networks' own numbering: limb → its two joints, in the order in which limbs are added to people; and the limb's
+# first affinity channel (x; the next channel is y). All limbs except `_JOINING` may begin a person.
 LIMBS = np.array(
     [
         *[(1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13)],
@@ -30,13 +30,13 @@ CHANNELS = np.array([12, 20, 14, 16, 22, 24, 0, 2, 4, 6, 8, 10, 28, 30, 34, 32, 
 NUM_AFFINITIES = 2 * len(LIMBS)
 _JOINING = (17, 18)
 
-SMOOTHING = 3.0  # pixels, standard deviation
+SMOOTHING = 3.0  # standard deviation in pixels
 PEAK_THRESHOLD = 0.1
 AFFINITY_THRESHOLD = 0.05
-SAMPLES = 10  # places along a limb at which the affinity is looked up
-AGREEING = 0.8  # more than this share of them must lie above the threshold
-MIN_JOINTS = 4  # of a person
-MIN_MEAN_SCORE = 0.4  # of a person: score divided by number of joints
+SAMPLES = 10  # number of points along a limb at which the affinity is read
+AGREEING = 0.8  # the affinity must exceed the threshold at more than this share of the points
+MIN_JOINTS = 4  # a person must have at least so many joints
+MIN_MEAN_SCORE = 0.4  # lowest score of a person divided by its number of joints
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Candidates:
     """Peaks of all heat maps, in the order of the joints, then of rows and columns.
 
     Attributes:
-        joint: int `(P,)`, number of the heat map.
+        joint: int `(P,)`, index of the heat map.
         places: int `(P, 2)`, (y, x) in pixels.
-        scores: float `(P,)`, the map's value before smoothing.
+        scores: float `(P,)`, value of the heat map before smoothing.
     """
 
     joint: np.ndarray
@@ -56,7 +56,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Limbs:
-    """Connections of one kind of limb: numbers of candidates `(n,)` at both ends and their scores `(n,)`."""
+    """Connections of one kind of limb: the indices `(n,)` of the candidates at both ends, and the scores `(n,)`."""
 
     start: np.ndarray
     end: np.ndarray
@@ -64,17 +64,17 @@ class Limbs:
 
 
 def smooth(heatmaps: np.ndarray) -> np.ndarray:
-    """Gaussian smoothing with a standard deviation of 3 pixels of maps `(…, H, W, C)`."""
+    """Smooths maps `(…, H, W, C)` with a Gaussian of a standard deviation of 3 pixels."""
     sigma = (0.0,) * (heatmaps.ndim - 3) + (SMOOTHING, SMOOTHING, 0.0)
     return gaussian_filter(heatmaps, sigma)
 
 
 def find_candidates(heatmaps: np.ndarray, smoothed: np.ndarray) -> Candidates:
-    """Places above 0.1 that none of their four neighbours exceeds.
+    """Finds the peaks: places with a value above 0.1 that is not less than the values of the four neighbours.
 
     Args:
         heatmaps: float `(H, W, joints)`.
-        smoothed: the same after `smooth`; peaks are looked for in it.
+        smoothed: the heat maps after `smooth`, in which peaks are searched.
     """
     peak = smoothed > PEAK_THRESHOLD
     for axis in (0, 1):
@@ -86,10 +86,10 @@ def find_candidates(heatmaps: np.ndarray, smoothed: np.ndarray) -> Candidates:
 
 
 def connect(candidates: Candidates, affinities: np.ndarray, limb: int) -> Limbs:
-    """The connections of one kind of limb, best first, each candidate in one at most.
+    """The connections of one kind of limb, best first. Each candidate is in one connection at most.
 
-    A connection's score is the mean affinity along it, less what it is longer than half of the
-    image's height; it needs a score above 0 and agreement in more than 80 % of ten places.
+    The score of a connection is the mean affinity along it, minus a penalty if it is longer than half of the
+    image's height. A connection needs a score above 0, and enough affinity at more than 80 % of ten points.
     """
     starts, ends = (np.flatnonzero(candidates.joint == joint) for joint in LIMBS[limb])
     a, b = candidates.places[starts][:, None], candidates.places[ends][None, :]
@@ -118,7 +118,7 @@ def connect(candidates: Candidates, affinities: np.ndarray, limb: int) -> Limbs:
 
 @dataclass
 class _Person:
-    """A person while it grows: `members[joint]` is a candidate's number or −1."""
+    """A person to whom joints are still added: `members[joint]` is the index of a candidate, or −1."""
 
     members: np.ndarray
     score: float
@@ -129,7 +129,7 @@ class _Person:
 
 
 def find_people(heatmaps: np.ndarray, affinities: np.ndarray, smoothed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All people in an image, the best first.
+    """Finds all people in an image, and returns the best one first.
 
     Args:
         heatmaps: float `(H, W, ≥ joints)`, at image size.
@@ -137,8 +137,8 @@ def find_people(heatmaps: np.ndarray, affinities: np.ndarray, smoothed: np.ndarr
         smoothed: the heat maps after `smooth`.
     Returns: keypoints int32 `(people, joints, 2)`, (y, x) in pixels, −1 where missing, and scores
         float32 `(people, joints)`, 0 where missing.
-    Deviation: the release adds the affinities of its scales up instead of averaging them, which
-        weakens every threshold on them by four.
+    Deviation: the release sums the affinities over its scales instead of averaging them, which makes every
+        threshold on them weaker by a factor of four.
     """
     candidates = find_candidates(heatmaps[..., :NUM_JOINTS], smoothed[..., :NUM_JOINTS])
     people = _assemble(candidates, [connect(candidates, affinities, limb) for limb in range(len(LIMBS))])

@@ -1,8 +1,8 @@
 """A small fully convolutional pose network of our own, and the one that comes with the package.
 
-The network gives one map of logits a joint, at a quarter of the image's size. With one more logit, 0 for
-"nowhere", a joint's map is a probability over the places it may be in: `p = exp(l) / (1 + Σ exp(l))`. So "missing"
-is learnt like any place, and 1 − Σ p is its probability.
+The network gives one map of logits per joint, at a quarter of the image's size. One more logit, which is always 0,
+stands for "nowhere". So the map of a joint becomes a probability over its possible places:
+`p = exp(l) / (1 + Σ exp(l))`. The network learns "missing" like any place, with the probability 1 − Σ p.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from pose_gan.estimators.base import Poses
 from pose_gan.poses.keypoints import MISSING
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
-DEMO_FILE = Path(__file__).with_name("demo.weights.h5")  # weights only: whole models tie to a version of Keras
-HEIGHT = 128  # of the images that the network sees; pixels
-STRIDE = 4  # pixels a cell of the maps
+DEMO_FILE = Path(__file__).with_name("demo.weights.h5")  # weights only, since a whole model needs a version of Keras
+HEIGHT = 128  # height in pixels of the images that the network sees
+STRIDE = 4  # pixels per cell of the maps
 MULTIPLE = 16  # the network halves its input four times
 THRESHOLD = 0.5  # probability below which a joint counts as missing
 
 
 def build_network(num_joints: int = COCO18.num_joints, width: int = 16) -> keras.Model:
-    """A residual encoder down to 1/16 of the image and back up to 1/4, of stock Keras layers.
+    """Builds a residual encoder down to 1/16 of the image's size and a decoder up to 1/4, from stock Keras layers.
 
     Args:
-        num_joints: maps in the output.
-        width: channels of the first level; the others have 3, 4 and 6 times as many.
+        num_joints: number of maps in the output.
+        width: channels of the first level; the other levels have 3, 4 and 6 times as many.
     Returns: a model that takes RGB images `(B, H, W, 3)`, range [0, 255], with H and W divisible by 16, and gives
         logits `(B, H/4, W/4, joints)`.
     """
@@ -51,7 +51,7 @@ def build_network(num_joints: int = COCO18.num_joints, width: int = 16) -> keras
         x = layers.Conv2D(skip.shape[-1], 1, use_bias=False)(x)
         x = layers.UpSampling2D(interpolation="bilinear")(x)
         x = _residual_block(layers.Add()([x, skip]))
-    # A start at "nowhere, most likely" spares the first steps
+    # Training needs fewer steps if the network starts with "nowhere" as its most likely answer
     bias = keras.initializers.Constant(-6.0)
     logits = layers.Conv2D(num_joints, 1, bias_initializer=bias, name="logits")(x)
     return keras.Model(image, logits, name="heat_map_network")
@@ -71,7 +71,7 @@ def _residual_block(x: keras.KerasTensor) -> keras.KerasTensor:
 def load_network(path: str | os.PathLike[str], num_joints: int = COCO18.num_joints, width: int = 16) -> keras.Model:
     """A network of `build_network` with the weights of a `.weights.h5` file.
 
-    Raises: InputError: no such file, or weights of something else.
+    Raises: InputError: the file does not exist, or holds the weights of another network.
     """
     network = build_network(num_joints, width)
     try:
@@ -86,16 +86,16 @@ def load_network(path: str | os.PathLike[str], num_joints: int = COCO18.num_join
 
 
 def location_loss(logits: tf.Tensor, keypoints: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
-    """Cross entropy of where the joints are, "nowhere" included.
+    """Cross entropy over the places of the joints, which include "nowhere".
 
-    The truth shares its weight between the four cells around a joint, as bilinear interpolation does, so that
-    their centre of gravity is its exact place.
+    The true distribution shares its weight between the four cells around a joint, as bilinear interpolation does. So
+    the centre of gravity of these cells is the exact place of the joint.
 
     Args:
         logits: float32 `(B, h, w, joints)`.
         keypoints: float32 `(B, joints, 2)`, (y, x) in pixels of the network's input.
-        present: bool `(B, joints)`; whether the joint is anywhere.
-    Returns: float32 scalar, mean over images and joints, in nats.
+        present: bool `(B, joints)`; whether the joint is in the image.
+    Returns: float32 scalar, the mean over images and joints, in nats.
     """
     size = tf.shape(logits)[1:3]
     cells = tf.clip_by_value((keypoints + 0.5) / STRIDE - 0.5, 0.0, tf.cast(size - 1, tf.float32))
@@ -110,13 +110,13 @@ def location_loss(logits: tf.Tensor, keypoints: tf.Tensor, present: tf.Tensor) -
 
 
 def decode(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each joint is most likely, and how likely it is anywhere.
+    """Decodes the most likely place of each joint, and the probability that the joint is in the image.
 
     Args:
         logits: float `(B, h, w, joints)`.
-    Returns: places, float32 `(B, joints, 2)`, (y, x) in cells, (0, 0) in the middle of the first: the centre of
-        gravity of the 3×3 cells around the likeliest one; and the probability that the joint is in the image,
-        float32 `(B, joints)`.
+    Returns: the places, float32 `(B, joints, 2)`, (y, x) in cells, where (0, 0) is the middle of the first cell; and
+        the probability that the joint is in the image, float32 `(B, joints)`. A place is the centre of gravity of the
+        3×3 cells around the likeliest cell.
     """
     batch, _, width, joints = logits.shape
     top = logits.max(axis=(1, 2))
@@ -135,15 +135,15 @@ def decode(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class HeatMapEstimator:
     """A network of `build_network` as an estimator.
 
-    Images of any size are scaled, with their aspect, to the height that the network was trained on, so the person
-    should fill the height of the image, as in the data sets' crops.
+    Images of any size are scaled, with their aspect ratio, to the height on which the network was trained. So the
+    person should fill the height of the image, as in the crops of the data sets.
 
     Args:
-        network: takes `(B, 128, W, 3)`, gives logits.
-        name: for messages.
-        skeleton: the joints of the network's maps.
-        threshold: a joint is missing where its probability is below.
-    Raises: InputError: the network's maps are not one a joint.
+        network: a model that takes images `(B, 128, W, 3)` and gives logits.
+        name: a name for messages.
+        skeleton: the skeleton whose joints the network's maps show.
+        threshold: a joint is missing if its probability is below this value.
+    Raises: InputError: the network does not give one map per joint.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class HeatMapEstimator:
     def __call__(self, images: np.ndarray) -> Poses:
         """Finds the main person in each image; see `Estimator`.
 
-        Raises: InputError: not uint8 images `(B, H, W, 3)`.
+        Raises: InputError: `images` is not uint8 `(B, H, W, 3)`.
         """
         images = np.asarray(images)
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:]:
@@ -182,14 +182,14 @@ class HeatMapEstimator:
         empty = np.zeros((0, self.skeleton.num_joints), np.float32)
         cells = np.concatenate([empty[..., None].repeat(2, -1), *(places for places, _ in parts)])
         scores = np.concatenate([empty, *(likely for _, likely in parts)])
-        # A cell's middle lies half a cell from its border; a pixel's number is that of its upper left border
+        # Cells are numbered at their middle, half a cell from the border, and pixels at their upper left corner
         keypoints = np.floor((cells + 0.5) * STRIDE * (size / seen))
         keypoints = np.clip(keypoints, 0, size - 1).astype(np.int32)
         is_found = scores >= self._threshold
         return Poses(np.where(is_found[..., None], keypoints, MISSING).astype(np.int32), np.where(is_found, scores, 0))
 
     def _maps(self, images: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        """Logits of the cells inside of the images, float32 `(B, h, w, joints)`, when scaled to the size `seen`."""
+        """Logits of the cells that lie inside of the images scaled to the size `seen`: float32 `(B, h, w, joints)`."""
         scaled = tf.image.resize(images, seen, antialias=True).numpy()
         margin = [(0, 0), *((0, -side % MULTIPLE) for side in seen), (0, 0)]
         logits = self._run(np.pad(scaled, margin, mode="edge")).numpy()
@@ -197,7 +197,7 @@ class HeatMapEstimator:
         return logits[:, :height, :width]
 
     def _run(self, images: np.ndarray) -> tf.Tensor:
-        """The network as a graph: one for each width of images, since its upsampling wants to know the width."""
+        """Runs the network as a graph. Each width of images has its own graph, since upsampling must know the width."""
         width = images.shape[2]
         if width not in self._graphs:
             shape = tf.TensorSpec((None, HEIGHT, width, 3), tf.float32)
@@ -207,8 +207,8 @@ class HeatMapEstimator:
 
 @cache
 def demo_estimator() -> HeatMapEstimator:
-    """The network that comes with the package. It knows the people of the demo data (`data_prep demo`) only.
+    """The network that comes with the package. It knows only the people of the demo data (`pose-gan data demo`).
 
-    It was trained on drawings by `pose-gan data train-estimator`; on photographs its answers mean nothing.
+    `pose-gan data train-estimator` trained it on drawings; its answers on photographs mean nothing.
     """
     return HeatMapEstimator(load_network(DEMO_FILE), "demo network (knows drawn people only)")

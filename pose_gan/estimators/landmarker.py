@@ -1,4 +1,4 @@
-"""MediaPipe's Pose Landmarker (a `.task` file) as an estimator. Needs the extra `[mediapipe]`."""
+"""MediaPipe's Pose Landmarker (a `.task` file) as an estimator. It needs the extra `[mediapipe]`."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from pose_gan.poses.framing import Colour, Frame
 from pose_gan.poses.keypoints import MISSING
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
-# MediaPipe's landmark of each joint, by anatomy: left and right are the person's.
-# In the released annotations `Leye` and `Lear` are the person's right eye and ear; so they are here.
+# The MediaPipe landmark of each joint. Left and right are the person's own sides.
+# In the released annotations, `Leye` and `Lear` are the person's right eye and ear. The same holds here.
 LANDMARKS = {
     "nose": 0, "Leye": 5, "Reye": 2, "Lear": 8, "Rear": 7,
     "Rsho": 12, "Relb": 14, "Rwri": 16, "Rhip": 24, "Rkne": 26, "Rank": 28,
     "Lsho": 11, "Lelb": 13, "Lwri": 15, "Lhip": 23, "Lkne": 25, "Lank": 27,
 }  # fmt: skip
-NECK = ("Rsho", "Lsho")  # MediaPipe has no neck; it is the middle of these
+NECK = ("Rsho", "Lsho")  # MediaPipe has no neck; the neck is the middle of these two
 RIGHT_EAR, LEFT_EAR = 8, 7
 FACE = (0, 2, 5)  # nose and eyes
 SHOULDERS, HIPS = (11, 12), (23, 24)
 
 MIN_DETECTION = 0.3  # of a person
-MIN_SCORE = 0.3  # of a joint; here the joints found agree best with the release's, on Market and on DeepFashion
+MIN_SCORE = 0.3  # of a joint; with it, the found joints agree best with the release's on Market and on DeepFashion
 
-# The network looks for people who do not fill the picture, so it is shown borders until it finds somebody.
-SMALL = 256  # pixels; images less high are crops, in which a person goes from border to border
-ENLARGED = 512  # pixels of height that less high images are enlarged to
+# The network expects people who do not fill the picture. So these borders are tried in turn until it finds somebody.
+SMALL = 256  # pixels; images of a lower height are crops, in which a person goes from border to border
+ENLARGED = 512  # pixels; images of a lower height are enlarged to this height
 BORDERS: tuple[tuple[float, Colour | None], ...] = (  # width as a share of the height; colour (None: the image goes on)
-    (0.0, None),  # not for crops: there it finds half people
+    (0.0, None),  # not used for crops, in which the network would find half people
     (0.5, (128, 128, 128)),
     (0.75, (128, 128, 128)),
     (0.5, None),
@@ -47,9 +47,9 @@ BORDERS: tuple[tuple[float, Colour | None], ...] = (  # width as a share of the 
 class LandmarkerEstimator:
     """Finds the 18 joints with MediaPipe's Pose Landmarker.
 
-    The score of a joint is its visibility times its presence; a joint is missing where that is below
-    0.3, or outside of the image. MediaPipe sees faces through the back of the head; the joints of a
-    head that is turned away are missing here, as in the released annotations.
+    The score of a joint is its visibility times its presence. A joint is missing if its score is below
+    0.3, or if it lies outside of the image. MediaPipe reports faces even through the back of the head.
+    Here the joints of a head that is turned away are missing, as in the released annotations.
 
     Args:
         path: a pose landmarker bundle (`.task`).
@@ -57,18 +57,18 @@ class LandmarkerEstimator:
     """
 
     skeleton: Skeleton = COCO18
-    preferred_batch: int = 16  # images are looked at one by one; a batch only saves calls
+    preferred_batch: int = 16  # images are processed one by one; a batch only saves calls
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.name = f"MediaPipe Pose Landmarker {Path(path).name}"
-        self._heard = False  # MediaPipe has logged all that it logs once
-        # The task cannot close itself while Python exits; dropping it from here comes early enough.
+        self._heard = False  # whether MediaPipe has already logged the messages that it logs only once
+        # The task cannot close itself while Python exits. This handler drops it early enough.
         self._held: list[Any] = []
         self.close = weakref.finalize(self, self._held.clear)
         self._held.append(_open(Path(path)))
 
     def __call__(self, images: np.ndarray) -> Poses:
-        """Finds the main person in each image: uint8 `(B, H, W, 3)`, RGB; any size."""
+        """Finds the main person in each image. The images are uint8 `(B, H, W, 3)`, RGB, of any size."""
         keypoints = np.full((len(images), self.skeleton.num_joints, 2), MISSING, np.int32)
         scores = np.zeros(keypoints.shape[:2], np.float32)
         for row, image in enumerate(images):
@@ -76,7 +76,7 @@ class LandmarkerEstimator:
         return Poses(keypoints, scores)
 
     def _find(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints `(18, 2)` and scores `(18,)` of the first person found; upright ones are preferred."""
+        """Keypoints `(18, 2)` and scores `(18,)` of the first person found. Upright people are preferred."""
         others = []
         for border, colour in BORDERS[image.shape[0] < SMALL :]:
             frame = _frame(image.shape[:2], border, colour)
@@ -91,7 +91,7 @@ class LandmarkerEstimator:
         return others[0] if others else (np.full((count, 2), MISSING), np.zeros(count))
 
     def _detect(self, image: np.ndarray) -> np.ndarray | None:
-        """Landmarks, float `(33, 5)`: y, x and depth in pixels, visibility, presence; None: nobody.
+        """Landmarks, float `(33, 5)`: y, x and depth in pixels, visibility, presence; None if nobody was found.
 
         (0, 0) is the corner of the image; a smaller depth is closer to the camera.
         """
@@ -108,7 +108,7 @@ class LandmarkerEstimator:
 
 
 def _frame(image_size: tuple[int, int], border: float, colour: Colour | None) -> Frame:
-    """A square with the image and its border in the middle: the form that the network takes."""
+    """A square with the image and its border in the middle, which is the form of the network's input."""
     height, width = image_size
     side = max(image_size) + 2 * border * height
     scale = max(1.0, ENLARGED / height)
@@ -131,10 +131,10 @@ def _joints(landmarks: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray
 
 
 def _turned_away(points: np.ndarray) -> np.ndarray:
-    """Which landmarks lie on the far side of the head: bool `(33,)` for (y, x, depth), float `(33, 3)`.
+    """Marks the landmarks on the far side of the head: bool `(33,)` from (y, x, depth), float `(33, 3)`.
 
-    Eyes and nose where they lie behind the ears, an ear where it lies behind the other one. The shares
-    of the head's width are those that agree best with the joints that the release found.
+    Eyes and nose are on the far side if they lie behind the ears. An ear is on the far side if it lies behind
+    the other ear. The thresholds (shares of the head's width) agree best with the joints that the release found.
     """
     depth, ears = points[:, 2], [RIGHT_EAR, LEFT_EAR]
     width = np.linalg.norm(points[RIGHT_EAR] - points[LEFT_EAR])
@@ -147,7 +147,7 @@ def _turned_away(points: np.ndarray) -> np.ndarray:
 def _open(path: Path) -> Any:
     try:
         from mediapipe.tasks.python import BaseOptions, vision
-    except (ImportError, OSError) as error:  # OSError: a library of the system that it stands on
+    except (ImportError, OSError) as error:  # OSError: a system library that it needs is absent
         raise InputError(
             f"pose_estimator: {path}: a .task file needs MediaPipe ({error}); "
             'install it with: pip install "pose_gan[mediapipe]"'
@@ -168,7 +168,7 @@ _STDERR = threading.Lock()
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Drops what is written to the process' stderr: MediaPipe's C++ code logs there, and has no switch for it."""
+    """Drops the process' stderr, to which MediaPipe's C++ code writes log lines that no switch turns off."""
     with _STDERR, open(os.devnull, "wb") as nowhere:
         stderr = os.dup(2)
         os.dup2(nowhere.fileno(), 2)

@@ -1,6 +1,6 @@
-"""Files of networks that give OpenPose's maps, opened as one kind of function.
+"""Opens files of networks that give OpenPose's maps. All become the same kind of function.
 
-`open_network` tells by the file what it is: a frozen TensorFlow graph, a SavedModel, a Keras model, or
+`open_network` recognises the kind of the file: a frozen TensorFlow graph, a SavedModel, a Keras model, or
 the HDF5 file of the CMU network that the release calls `pose_estimator.h5`.
 """
 
@@ -37,14 +37,14 @@ class MapNetwork:
     """A frozen network from images to maps.
 
     Attributes:
-        kind: what the file is, for messages.
+        kind: kind of the file, for messages.
         function: prepared pixels `(B, H, W, 3)` → maps, one tensor or several.
-        colour_order: `rgb` or `bgr`, of the prepared pixels.
+        colour_order: colour order of the prepared pixels, `rgb` or `bgr`.
         input_range: range of the prepared pixels, a name in `INPUT_RANGES`.
 
     Call arguments: images `(B, H, W, 3)`, RGB in [0, 255].
-    Returns: float32 `(B, h, w, channels)`: 19 heat maps, then, where the network gives them, 38 part
-        affinity maps.
+    Returns: float32 `(B, h, w, channels)`: 19 heat maps, then 38 part affinity maps if the network gives
+        them.
     """
 
     kind: str
@@ -53,10 +53,10 @@ class MapNetwork:
     input_range: str
 
     def count_maps(self, image_size: tuple[int, int]) -> int:
-        """How many maps it gives. Raises InputError: it does not run on images of this (height, width)."""
+        """The number of maps. Raises InputError if the network does not run on images of this (height, width)."""
         try:
             return int(self(tf.zeros((1, *image_size, 3))).shape[-1])
-        except Exception as error:  # TensorFlow and Keras have no one class
+        except Exception as error:  # TensorFlow and Keras have no common class for this error
             raise InputError(
                 f"pose_estimator: {self.kind}: does not run on images of {image_size[0]}x{image_size[1]} pixels "
                 f"(height x width) ({error})"
@@ -66,7 +66,7 @@ class MapNetwork:
         factor, offset = _SCALING[self.input_range]
         pixels = tf.cast(images, tf.float32) * factor + offset
         outputs = self.function(pixels[..., ::-1] if self.colour_order == "bgr" else pixels)
-        # Two outputs come in either order; there are fewer heat maps than affinities
+        # Two outputs come in either order; the one with fewer channels has the heat maps
         outputs = sorted(outputs, key=lambda maps: maps.shape[-1])
         return tf.cast(tf.concat(outputs, axis=-1), tf.float32)
 
@@ -74,11 +74,11 @@ class MapNetwork:
 def open_network(path: str | os.PathLike[str], config: EstimatorConfig | None = None) -> MapNetwork:
     """Opens a network's file.
 
-    Colours and range, where `config` leaves them to the file: a frozen graph and a SavedModel take RGB
-    in 0..255; a Keras model takes what the release's does, BGR in -0.5..0.5, or 0..255 if it scales
-    its input itself (its first layer is a Rescaling or Normalization).
+    If `config` leaves colour order and range to the file, a frozen graph and a SavedModel take RGB in 0..255.
+    A Keras model takes BGR in -0.5..0.5, as the release's model does, or in 0..255 if it scales its input
+    itself (its first layer is a Rescaling or Normalization).
 
-    Raises: InputError: a file of another kind, a tensor that is not in the graph, or other maps.
+    Raises: InputError: the file is of another kind, the graph lacks a tensor, or the network gives other maps.
     """
     config = config or EstimatorConfig()
     path = Path(path)
@@ -133,7 +133,7 @@ def _frozen_graph(path: Path, config: EstimatorConfig) -> Function:
 
 
 def _tensors(path: Path, flag: str, given: Iterable[str], names: set[str]) -> list[str]:
-    """Names of tensors, with the `:0` that they may lack."""
+    """Names of tensors. The suffix `:0` is added to names that lack it."""
     tensors = [name.strip() for name in given]
     for name in tensors:
         if name.partition(":")[0] not in names:
@@ -149,7 +149,7 @@ def _saved_model(path: Path, config: EstimatorConfig) -> Function:
     try:
         loaded = tf.saved_model.load(os.fspath(path))
         signature = loaded.signatures["serving_default"]  # pyright: ignore
-    except Exception as error:  # TensorFlow has no one class for it
+    except Exception as error:  # TensorFlow has no common class for this error
         raise InputError(f"pose_estimator: {path}: not a SavedModel with a serving signature ({error})") from None
     _, arguments = signature.structured_input_signature
     if len(arguments) != 1:

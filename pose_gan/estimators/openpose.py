@@ -1,4 +1,4 @@
-"""Pose estimation with OpenPose's kind of network, as in the release: several scales, then decoding."""
+"""Pose estimation with OpenPose's kind of network, as in the release: at several scales, followed by decoding."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pose_gan.estimators.networks import open_network
 from pose_gan.poses.keypoints import MISSING, found
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
-BOX = 368  # pixels of height, the size that these networks were trained at
-MULTIPLE = 16  # sides of the network's input; some graphs join maps of several strides
+BOX = 368  # pixels of height, the size at which these networks were trained
+MULTIPLE = 16  # the input's sides are multiples of it, since some graphs join maps of several strides
 
 
 class OpenPoseEstimator:
-    """The best person in each image, from 19 heat maps and 38 part affinity maps.
+    """Finds the best person in each image from 19 heat maps and 38 part affinity maps.
 
     Args:
         path: the network's file; see `pose_gan.estimators.networks.open_network`.
-        config: how to run it.
-    Raises: InputError: not such a network, or scales that are no numbers.
-    Deviation: the release rounds no input size; here its sides are multiples of 16, for graphs that
-        need it. Images that are higher than the largest scale (736 pixels) are shrunk to it first.
+        config: the settings of the estimator.
+    Raises: InputError: the file is not such a network, or the scales are not numbers.
+    Deviation: the release does not round the input size; here its sides are multiples of 16, because some
+        graphs need it. Images that are higher than the largest scale (736 pixels) are shrunk to it first.
     """
 
     skeleton: Skeleton = COCO18

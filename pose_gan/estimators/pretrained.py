@@ -15,9 +15,9 @@ def read_graph(path: str | os.PathLike[str], flag: str) -> Any:
 
     Args:
         path: the `.pb` file.
-        flag: what the user called it, for messages.
+        flag: the flag with which the user gave the file, for messages.
     Returns: a `tf.compat.v1.GraphDef`.
-    Raises: InputError: no such file, or something else.
+    Raises: InputError: the file does not exist, or is not a frozen graph.
     """
     import tensorflow as tf
 
@@ -32,11 +32,11 @@ def read_graph(path: str | os.PathLike[str], flag: str) -> Any:
 
 
 def graph_function(definition: Any, inputs: Sequence[str], outputs: Sequence[str], where: str) -> Any:
-    """A frozen graph as a function of tensors, which may be differentiated and called in other graphs.
+    """A frozen graph as a function of tensors. It can be differentiated, and called in other graphs.
 
     Args:
         definition: from `read_graph`.
-        inputs, outputs: names of tensors, with `:0`.
+        inputs, outputs: names of tensors, including `:0`.
         where: flag and file, for messages.
     Returns: a `ConcreteFunction`.
     Raises: InputError: TensorFlow cannot import the graph.
@@ -47,19 +47,19 @@ def graph_function(definition: Any, inputs: Sequence[str], outputs: Sequence[str
         wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
         element = wrapped.graph.as_graph_element
         return wrapped.prune([element(name) for name in inputs], [element(name) for name in outputs])
-    except Exception as error:  # whatever a hostile graph raises
+    except Exception as error:  # a hostile graph may raise any error
         raise InputError(f"{where}: TensorFlow cannot import the graph ({error})") from None
 
 
 def imagenet_weights(file: str, fetch: Callable[[], Any], flag: str, megabytes: int) -> Path:
-    """The path of ImageNet weights of keras-applications, which are downloaded where they are not there yet.
+    """The path of ImageNet weights of keras-applications. They are downloaded if they are not there yet.
 
     Args:
         file: the file's name in `~/.keras/models`.
-        fetch: makes Keras download it.
-        flag: that takes a path to it.
-        megabytes: of the download.
-    Raises: InputError: they could not be fetched; says how to get them.
+        fetch: a function that makes Keras download the file.
+        flag: the flag that takes a path of the file.
+        megabytes: size of the download.
+    Raises: InputError: the weights could not be fetched; the message says how to get them.
     """
     target = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models" / file
     if not target.is_file():

@@ -1,1 +1,1 @@
-"""From a generator or a folder of images to tables, figures and pages."""
+"""Makes tables, figures and pages from a generator or from a folder of images."""

@@ -1,4 +1,4 @@
-"""A person from one photo moves as the one in other frames does."""
+"""Animation: the person of one photo makes the movements of the person in other frames."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ def animate(
     """Generates the person of `source` in the poses of `targets`.
 
     Args:
-        generator: as `build_generator` makes it.
-        estimator: finds the poses that no file tells; None: all are told.
+        generator: a model as `build_generator` makes it.
+        estimator: finds the poses that no file gives; None: files give all poses.
         source: image of the person.
         targets: folder of frames, animated GIF, video, or annotation CSV (poses only, in order).
-        output: .gif, .mp4, or without a suffix a folder of PNG images; appears at the end, whole.
-        settings: None: the defaults.
+        output: a .gif or .mp4 file, or a name without a suffix for a folder of PNG images; it appears only when it is
+            complete.
+        settings: settings of the animation; None: the defaults.
     Returns: the poses used.
-    Raises: InputError: an input that cannot be read or used; nobody in the source or in any frame.
+    Raises: InputError: an input cannot be read or used, or the source or all frames show nobody.
     """
     settings = settings or AnimationConfig()
     check_output(output)
@@ -84,7 +85,7 @@ def animate(
 def _open_targets(
     targets: str | os.PathLike[str], annotations: str | os.PathLike[str] | None, skeleton: Skeleton
 ) -> tuple[Clip | None, Annotations]:
-    """The frames (None: `targets` are poses only) and the poses that files tell."""
+    """The frames (None if `targets` has poses only) and the poses that files give."""
     if Path(targets).suffix.lower() == ".csv":
         if annotations:
             raise InputError(f"annotations: the targets are poses already ({targets}); leave {annotations} out")
@@ -136,7 +137,7 @@ def _check_inside(pose: np.ndarray, image_size: tuple[int, int], where: str) -> 
 
 
 def _find_poses(clip: Clip, told: Annotations, estimator: Estimator | None) -> Annotations:
-    """The poses of all frames of a clip: those that are told, and the others by the estimator."""
+    """The poses of all frames of a clip: those that files give, and the estimator's poses for the other frames."""
     if len(told) and clip.files and not told.rows.keys() & set(clip.files):
         raise InputError(f"{told.path}: has no row for any frame of {clip.path}, such as {clip.files[0]}")
     names: list[str] = []
@@ -178,7 +179,7 @@ def _frame(fit: str, image_size: tuple[int, int], size: tuple[int, int], keypoin
 def _target_frame(
     fit: str, clip: Clip | None, motion: Motion, size: tuple[int, int], targets: str | os.PathLike[str]
 ) -> Frame:
-    """The one frame of all targets, so that the person moves and the camera stands."""
+    """One frame for all targets, so that the person moves and the camera stands still."""
     if clip is not None:
         return _frame(fit, clip.image_size, size, motion.keypoints)
     if np.all(motion.keypoints < size):

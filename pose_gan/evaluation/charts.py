@@ -1,4 +1,4 @@
-"""Numbers as drawings: what a page needs to draw curves, histograms and bars in SVG and HTML, without scripts."""
+"""Numbers as drawings: the points and labels with which a page draws curves, histograms and bars without scripts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WIDTH, HEIGHT = 300, 90  # units of a drawing; the page scales it
+WIDTH, HEIGHT = 300, 90  # in the units of a drawing, which the page scales
 CURVE_POINTS = 300
 MAX_BINS = 30
 
@@ -26,7 +26,7 @@ class Curve:
 
 
 def curve(name: str, steps: Sequence[float], values: Sequence[float]) -> Curve:
-    """Values by step; above `CURVE_POINTS` points, neighbours are averaged."""
+    """A line chart of values by step. If there are more than `CURVE_POINTS` points, neighbours are averaged."""
     x, y = np.array(steps, dtype=float), np.array(values, dtype=float)
     if len(x) > CURVE_POINTS:
         parts = np.array_split(np.arange(len(x)), CURVE_POINTS)
@@ -45,14 +45,14 @@ def curve(name: str, steps: Sequence[float], values: Sequence[float]) -> Curve:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often values fall where, of several sets on the same axis.
+    """The distributions of several sets of values on one axis.
 
     Attributes:
-        name: what the values are.
+        name: name of the values.
         low, high: labels of the ends of the axis.
-        outlines: a set's name → points of an SVG polygon.
-        means: a set's name → where its mean lies on the axis, in units of the drawing.
-        text: the same in words, for those who do not see the drawing.
+        outlines: name of a set → points of an SVG polygon.
+        means: name of a set → position of its mean on the axis, in units of the drawing.
+        text: the same in words, for readers who cannot see the drawing.
     """
 
     name: str
@@ -64,10 +64,10 @@ class Histogram:
 
 
 def histogram(name: str, sets: Mapping[str, np.ndarray]) -> Histogram:
-    """Args: sets: name → values `(N,)`, N ≥ 1 and finite. All share the bins, and the highest bin fills the height."""
+    """A histogram of `sets`: name → values `(N,)`, N ≥ 1, finite. Sets share bins; the highest bin fills the height."""
     everything = np.concatenate(list(sets.values()))
     low, high = float(everything.min()), float(everything.max())
-    bins = int(np.clip(2 * np.sqrt(len(everything) / len(sets)), 6, MAX_BINS))  # few images: few bins, not a comb
+    bins = int(np.clip(2 * np.sqrt(len(everything) / len(sets)), 6, MAX_BINS))  # few bins for few images
     edges = np.linspace(low, high if high > low else low + 1, bins + 1)
     shares = {key: np.histogram(values, edges)[0] / len(values) for key, values in sets.items()}
     top = max(share.max() for share in shares.values())
@@ -87,7 +87,7 @@ def histogram(name: str, sets: Mapping[str, np.ndarray]) -> Histogram:
 
 @dataclass(frozen=True)
 class Bar:
-    """A share from 0 to 1: its text, and the width of a bar in percent."""
+    """A share from 0 to 1, as a text and as the width of a bar in percent."""
 
     text: str
     percent: float
@@ -97,7 +97,8 @@ def bars(shares: Mapping[str, Mapping[str, float]]) -> list[tuple[str, list[Bar 
     """A table of bars.
 
     Args: shares: column → row → share from 0 to 1.
-    Returns: rows in the order of the first column that has them: name, and a bar a column; None where there is none.
+    Returns: each row's name and one bar per column (None where the column lacks the row); rows are in the order of the
+        first column that has them.
     """
     rows = dict.fromkeys(row for column in shares.values() for row in column)
     return [(row, [_bar(column.get(row)) for column in shares.values()]) for row in rows]
@@ -108,7 +109,7 @@ def _bar(share: float | None) -> Bar | None:
 
 
 def _scaled(values: np.ndarray, low: float, high: float, length: float) -> np.ndarray:
-    """`low` → 0, `high` → `length`; all 0 where the two are equal."""
+    """Maps `low` to 0 and `high` to `length`; all values become 0 where the two are equal."""
     return (values - low) / (high - low or 1) * length
 
 

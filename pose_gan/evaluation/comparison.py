@@ -1,4 +1,4 @@
-"""Scores of several runs as one table, a row a run, as the paper's Table 3."""
+"""Scores of several runs as one table with one row per run, like the paper's Table 3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pose_gan.evaluation.score_tables import Cell, Row, Table, with_best
 from pose_gan.evaluation.scores import ROWS
 from pose_gan.metrics import METRICS, MetricOptions
 
-FILES = tuple(field.name for field in dataclasses.fields(MetricOptions))  # options that settings of metrics refer to
+FILES = tuple(field.name for field in dataclasses.fields(MetricOptions))  # options to which metrics' settings refer
 
 NOT_ASKED_FOR = "the run was scored without it"
 
@@ -29,11 +29,11 @@ def compare(
 
     Args:
         runs: from `read_scores`.
-        names: what to call them; None: as `run_names`.
-        metrics: columns; None: all that some run was scored by.
+        names: names of the runs; None: those of `run_names`.
+        metrics: the columns; None: all metrics that at least one run has.
         paper: whether published rows follow.
-        force: whether runs may differ in pairs and protocols; then a remark says in what.
-    Raises: InputError: they differ; a metric that no run has; `paper` where nothing was published.
+        force: whether runs may differ in pairs and protocols; then a remark describes the differences.
+    Raises: InputError: the runs differ; no run has the metric; `paper` is set and no numbers were published.
     """
     titles = run_names(runs, names)
     columns = _columns(runs, metrics)
@@ -58,7 +58,7 @@ def compare(
 
 
 def differences(runs: Sequence[SavedScores], names: Sequence[str], metrics: Sequence[str]) -> list[str]:
-    """In what runs differ that must be equal if their scores are to be compared, a text each."""
+    """Differences between the runs that make their scores incomparable, as one text per difference."""
     found: list[str] = []
 
     def check(what: str, values: Sequence[Any], show: Callable[[Any], str] = str) -> None:
@@ -90,9 +90,9 @@ def _dataset(run: SavedScores) -> str | None:
 
 
 def _settings(run: SavedScores, metric: str) -> dict[str, Any] | None:
-    """What the score depends on; None if it was not computed.
+    """The settings on which the score depends; None if it was not computed.
 
-    A setting that names a file option (`pose_estimator`, `fid_reference`, …) means the file.
+    Where a setting names a file option (`pose_estimator`, `fid_reference` and so on), the file is meant.
     """
     outcome = run.metrics.get(metric, {})
     if "mean" not in outcome.get("generated", {}):
@@ -126,7 +126,7 @@ def _measured(run: SavedScores, name: str, row: str, metrics: Sequence[str]) -> 
 
 
 def _published(runs: Sequence[SavedScores], metrics: Sequence[str]) -> list[Row]:
-    """Published rows of the runs' data set that have a number in some column."""
+    """Published rows of the runs' data set that have a number in at least one column."""
     dataset = runs[0].dataset
     if dataset is None:
         name, (height, width) = _dataset(runs[0]), runs[0].image_size

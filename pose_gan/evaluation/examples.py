@@ -1,4 +1,4 @@
-"""Pairs to look at: which of many, their pictures and their words."""
+"""Example pairs to look at: their choice, their pictures and their captions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CAPTION = ("mask_ssim", "ssim", "l1")
 
 
 class Group(NamedTuple):
-    """Rows of pairs that are shown together, and why these."""
+    """Rows of pairs that are shown together, and the reason for their choice."""
 
     name: str
     note: str
@@ -24,7 +24,7 @@ class Group(NamedTuple):
 
 
 def choose(scores: Scores, count: int, seed: int) -> list[Group]:
-    """`count` pairs drawn at random; and the best and the worst ones, if some metric scores single images."""
+    """Chooses `count` pairs at random, and also the best and the worst pairs if a metric scores single images."""
     drawn = np.random.default_rng(seed).permutation(len(scores.pairs))[:count]
     groups = [Group("random", f"drawn with seed {seed}", sorted(drawn.tolist()))]
     single = [name for name, result in scores.generated.items() if result.values is not None]
@@ -37,12 +37,12 @@ def choose(scores: Scores, count: int, seed: int) -> list[Group]:
 
 
 def ranked(values: np.ndarray, higher_is_better: bool) -> list[int]:
-    """Rows, best first; equal ones in their order."""
+    """Rows, with the best first; rows with equal values keep their order."""
     return np.argsort(-values if higher_is_better else values, kind="stable").tolist()
 
 
 def values_of(scores: Scores, metric: str) -> np.ndarray:
-    """The scores of the generated images, `(pairs,)`, of a metric that scores single images."""
+    """The scores `(pairs,)` of the generated images under a metric that scores single images."""
     values = scores.generated[metric].values
     assert values is not None
     return values
@@ -55,12 +55,13 @@ def caption(scores: Scores, row: int) -> str:
 
 
 def pose_picture(images: JudgedImages, name: str, scale: int = 1) -> np.ndarray | None:
-    """The pose of an image as a skeleton, enlarged, so that its lines are finer than the image's pixels.
+    """The pose of an image as a skeleton, enlarged so that its lines are finer than the image's pixels.
 
     Args:
-        name: of a source or target image.
-        scale: whole number.
-    Returns: uint8 `(scale · H, scale · W, 3)`; None if nobody knows the pose.
+        images: the images and their keypoints.
+        name: name of a source or target image.
+        scale: factor of the enlargement, a whole number.
+    Returns: uint8 `(scale · H, scale · W, 3)`; None if the pose is not known.
     """
     if images.annotations is None or name not in images.annotations.rows:
         return None
@@ -73,5 +74,5 @@ def pose_picture(images: JudgedImages, name: str, scale: int = 1) -> np.ndarray 
 
 
 def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
-    """Every pixel of `(H, W, 3)` as a square of `scale` pixels."""
+    """Enlarges an image `(H, W, 3)`: every pixel becomes a square of `scale` × `scale` pixels."""
     return image.repeat(scale, axis=0).repeat(scale, axis=1)

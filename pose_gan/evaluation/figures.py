@@ -1,4 +1,4 @@
-"""Several runs side by side on the same pairs, as the paper's Fig. 4."""
+"""A figure of several runs side by side on the same pairs, like the paper's Fig. 4."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from pose_gan.poses.skeleton import COCO18, Skeleton
 
 POSES = ("source pose", "target pose")
 
-PAGE_PIXELS = 2000  # at least as wide a figure is drawn: 300 dots an inch over the text of a page
+PAGE_PIXELS = 2000  # approximate width of a figure: 300 dots per inch over the text width of a page
 
 PAGE_INCHES = 6.7
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Generated images of many pairs, to be shown in a column.
+    """Generated images of many pairs, to be shown in one column.
 
     Attributes:
         name: header of the column.
-        images: strips.
-        scores: what `metrics.json` says of them.
+        images: the strips.
+        scores: the content of their `metrics.json`.
     """
 
     name: str
@@ -61,11 +61,11 @@ def open_runs(
     """Finds the strips of runs, and the keypoints of their images.
 
     Args:
-        folders: of `metrics.json` and strips.
-        names: a name a run; None: as `run_names`.
-        annotations: files of keypoints; none: those that the runs were scored with, where they are still there.
-        skeleton: what the keypoints mean.
-    Raises: InputError: no scores, no strips or not of one size; annotations that cannot be read.
+        folders: folders with a `metrics.json` and strips.
+        names: one name per run; None: those of `run_names`.
+        annotations: files of keypoints; none: those with which the runs were scored, if they still exist.
+        skeleton: the skeleton of the keypoints.
+    Raises: InputError: scores or strips are missing, strips have several sizes, or annotations cannot be read.
     """
     saved = [read_scores(folder) for folder in folders]
     sizes = {scores.image_size: scores.folder for scores in saved}
@@ -83,7 +83,7 @@ def open_runs(
 
 
 def common_pairs(runs: Sequence[Run]) -> list[Pair]:
-    """The pairs that all runs have, in the order of the first. Raises InputError: there are none."""
+    """The pairs that all runs have, in the order of the first run. Raises InputError if there are none."""
     pairs = [pair for pair in runs[0].rows if all(pair in run.rows for run in runs)]
     if not pairs:
         counts = ", ".join(f"{run.name} {len(run.rows)}" for run in runs)
@@ -94,14 +94,15 @@ def common_pairs(runs: Sequence[Run]) -> list[Pair]:
 def choose_pairs(
     runs: Sequence[Run], count: int, how: str = "random", metric: str = RANKING, seed: int = 0
 ) -> list[Pair]:
-    """Pairs that all runs have.
+    """Chooses among the pairs that all runs have.
 
     Args:
-        count: how many; all, if there are no more.
-        how: `random`, `best` or `worst`, those by the mean over runs of `metric`.
-        metric: a metric that scores single images, lower or higher as it may be better.
-        seed: of the random choice.
-    Raises: InputError: no common pairs; not all runs have the metric.
+        runs: the runs.
+        count: number of pairs; all are taken if there are no more.
+        how: `random`, `best` or `worst`; the last two go by the mean of `metric` over the runs.
+        metric: a metric that scores single images; either low or high scores may be the better ones.
+        seed: seed of the random choice.
+    Raises: InputError: the runs have no common pairs, or not all of them have the metric.
     """
     pairs = common_pairs(runs)
     if how == "random":
@@ -112,7 +113,7 @@ def choose_pairs(
 
 
 def named_pairs(runs: Sequence[Run], names: Sequence[str]) -> list[Pair]:
-    """The pairs of strips that are named, with or without `.png`. Raises InputError: one that not all runs have."""
+    """The pairs of the named strips (with or without `.png`). Raises InputError if a run lacks one of them."""
     known: dict[str, Pair] = {}
     for pair in common_pairs(runs):
         file = runs[0].images.files[runs[0].rows[pair]][0]
@@ -124,12 +125,12 @@ def named_pairs(runs: Sequence[Run], names: Sequence[str]) -> list[Pair]:
 
 
 def draw(runs: Sequence[Run], pairs: Sequence[Pair]) -> np.ndarray:
-    """A row a pair: source, source pose, target pose, target, then what each run generated.
+    """Draws one row per pair: source, source pose, target pose, target, then the generated image of each run.
 
-    Columns of poses are left out where no pose is known.
+    A column of poses is left out if none of its poses is known.
 
     Returns: uint8 `(height, width, 3)`.
-    Raises: InputError: a strip that cannot be read.
+    Raises: InputError: a strip cannot be read.
     """
     first = runs[0].images
     scale = max(1, round(PAGE_PIXELS / ((4 + len(runs)) * first.image_size[1])))
@@ -157,14 +158,14 @@ def write_figure(path: str | os.PathLike[str], picture: np.ndarray) -> None:
     with atomic_path(path) as temporary:
         image = Image.fromarray(picture)
         if temporary.suffix == ".pdf":
-            # JPEG is what Pillow puts into a PDF; so little of it is lost that nobody sees it
+            # Pillow stores the picture as JPEG in a PDF; at this quality the loss is not visible
             image.save(temporary, "PDF", resolution=picture.shape[1] / PAGE_INCHES, quality=95, subsampling=0)
         else:
             image.save(temporary)
 
 
 def _strips(scores: SavedScores, poses: Annotations | None, skeleton: Skeleton) -> JudgedImages:
-    """The strips of the pairs that were scored: in the folder of the scores, or where they were then."""
+    """The strips of the scored pairs. They lie in the folder of the scores, or where they lay at the scoring."""
     if scores.options.get("generated"):
         raise InputError(f"{scores.folder}: scores of images in separate folders; a figure needs strips")
     folder = scores.folder if list_images(scores.folder) else scores.images
@@ -188,7 +189,7 @@ def _strips(scores: SavedScores, poses: Annotations | None, skeleton: Skeleton) 
 
 
 def _recorded_annotations(saved: Sequence[SavedScores], skeleton: Skeleton) -> list[Path]:
-    """The annotation files that the runs were scored with, as far as they are still there."""
+    """The annotation files with which the runs were scored, as far as they still exist."""
     paths: list[Path] = []
     for options in (scores.options for scores in saved):
         given = options.get("annotations") or []
@@ -205,7 +206,7 @@ def _recorded_annotations(saved: Sequence[SavedScores], skeleton: Skeleton) -> l
 
 
 def _keypoints(paths: Sequence[str | os.PathLike[str]], skeleton: Skeleton) -> Annotations | None:
-    """One table of all files; of an image that stands in several, the first counts."""
+    """One table from all files. If an image stands in several files, its first row counts."""
     poses: dict[str, np.ndarray] = {}
     for path in paths:
         file = read_annotations(path, skeleton)

@@ -1,8 +1,8 @@
-"""From a generator to numbers: strips for all pairs of a list; `pose_gan.evaluation.scoring` gives their scores.
+"""Generates strips for all pairs of a list, which `pose_gan.evaluation.scoring` then scores.
 
 A *strip* is source | target | generated side by side, in `<from>_<to>.png` (the names keep their
 suffixes), as the release writes and reads it. Scoring reads strips back from disk, so it works on
-images made by any program; neither half keeps images in memory.
+images made by any program. Neither step keeps images in memory.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["generate", "read_strip", "score", "strip_name"]
 
 GENERATION_FILE = "generation.json"
 GENERATED_FOLDER = "generated"
-BATCH_SIZE = 16  # the fastest on CPU; on GPU more may be
+BATCH_SIZE = 16  # the fastest on a CPU; on a GPU a larger batch may be faster
 WRITERS = 2  # threads; compressing a PNG takes less than generating its image
 
 
@@ -50,25 +50,24 @@ def generate(
 ) -> int:
     """Generates the target image of every pair, and writes strips.
 
-    Makes `output_dir/<from>_<to>.png` (the strip), `output_dir/generated/<from>_<to>.png` (the
-    generated image alone) and `output_dir/generation.json`, which says which generator and which data
-    they come from. A second call with the same generator, data and dropout makes what is missing and
-    no more; a call with another generator is refused, unless `overwrite`: then the PNG files of the
-    earlier generation are deleted first. A folder that holds images but no `generation.json` is never
-    touched.
+    The function writes `output_dir/<from>_<to>.png` (the strip), `output_dir/generated/<from>_<to>.png`
+    (the generated image alone) and `output_dir/generation.json`, which records the generator and the data.
+    A second call with the same generator, data and dropout makes only the missing strips. A call with
+    another generator is refused, unless `overwrite` is set; then the PNG files of the earlier generation
+    are deleted first. A folder that holds images but no `generation.json` is never touched.
 
     Args:
         generator: a model with the inputs `source_image`, `source_keypoints`, `target_keypoints` and
-            perhaps `background`; output `(B, H, W, 3)` in [-1, 1].
+            perhaps `background`, and the output `(B, H, W, 3)` in [-1, 1].
         data: the pairs, from `open_pairs`.
-        output_dir: folder of the images; made where absent.
-        batch_size: pairs that go through the network together.
-        dropout: whether dropout stays on (`--use_dropout_test`). Random, unless seeded by the caller.
+        output_dir: folder of the images; it is made if it does not exist.
+        batch_size: number of pairs that go through the network together.
+        dropout: whether dropout stays on (`--use_dropout_test`); it is random unless the caller sets a seed.
         overwrite: whether images of another generator may be replaced.
         truncate: whether generated images are cut to 8 bits, as in the authors' release, and not rounded.
-    Returns: the number of pairs that were generated now.
+    Returns: the number of pairs that this call generated.
     Raises: InputError: `output_dir` holds images of something else; an image cannot be read; the
-        generator gives numbers that are not finite.
+        generator's output is not finite.
     """
     output_dir = Path(output_dir)
     done = _claim(output_dir, _fingerprint(generator, data, dropout), overwrite)
@@ -87,7 +86,7 @@ def generate(
             for source, target, image in zip(sources, targets, generated, strict=True):
                 writing.append(pool.submit(_write_pair, output_dir, pairs[row], source, target, image, truncate))
                 row += 1
-            while len(writing) > 4 * batch_size:  # memory stays bounded where writing is the slower half
+            while len(writing) > 4 * batch_size:  # this bounds the memory where writing is slower than generating
                 writing.popleft().result()
             progress.update(len(generated))
         for future in writing:
@@ -112,7 +111,7 @@ def _write_pair(
         ) from None
     name = strip_name(*names)
     write_image(output_dir / GENERATED_FOLDER / name, generated)
-    write_image(output_dir / name, strip(source, target, generated))  # last: its presence means done
+    write_image(output_dir / name, strip(source, target, generated))  # written last: the strip marks a finished pair
 
 
 def _subset(data: PairData, rows: list[int]) -> PairData:
@@ -120,7 +119,10 @@ def _subset(data: PairData, rows: list[int]) -> PairData:
 
 
 def _claim(output_dir: Path, fingerprint: dict[str, Any], overwrite: bool) -> set[str]:
-    """Makes the folder ours; returns the strips that are done. Raises InputError: it is something else's."""
+    """Claims the folder for this generation and returns the strips that are done.
+
+    Raises: InputError: the folder belongs to something else.
+    """
     record = output_dir / GENERATION_FILE
     strips = list_images(output_dir) if output_dir.is_dir() else []
     if not record.exists():
@@ -158,9 +160,10 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 
 def _fingerprint(generator: keras.Model, data: PairData, dropout: bool) -> dict[str, Any]:
-    """What decides the pixels of a strip: everything but the list of pairs.
+    """Everything that decides the pixels of a strip, except the list of pairs.
 
-    The generator is known by its weights and its layers, names included: to go on, load the same file.
+    The generator is identified by its weights and its layers, including their names. To continue an earlier
+    generation, load the same file.
     """
     weights = hashlib.sha256(generator.to_json().encode())
     for variable in generator.weights:

@@ -1,7 +1,7 @@
-"""Published numbers of the method, for tables that put measured ones beside them. Nothing here was measured by us.
+"""Published numbers of the method, for tables that compare them with measured ones. None was measured by us.
 
-A number is kept as it was printed, since a digit more was never published. A metric stands under the name in
-`pose_gan.metrics.METRICS` whose protocol is that of the publication; what a table left out is absent.
+A number is kept as it was printed, since no further digits were published. Each number stands under the metric of
+`pose_gan.metrics.METRICS` that has the protocol of the publication. Numbers that a table left out are absent.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ PRESET_TITLES = {"baseline": "Baseline", "dsc": "DSC", "fm": "PercLoss", "full":
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A row of a published table, of one data set.
+    """A row of a published table, for one data set.
 
     Attributes:
-        name: as the table calls it.
-        dataset: name in `DATASET_TITLES`.
+        name: the name of the row in the table.
+        dataset: a name in `DATASET_TITLES`.
         source: publication and table.
         pairs: number of test pairs.
         values: metric → number, as printed.
-        preset: which of our presets it is the row of (`PRESET_TITLES`); `REAL` for real images; None: another method.
-        by_paper: whether it stands in the paper itself.
+        preset: our preset of this row (`PRESET_TITLES`); `REAL` for real images; None: the row is of another method.
+        by_paper: whether the row stands in the paper itself.
     """
 
     name: str
@@ -52,7 +52,7 @@ def _market(name: str, numbers: str, key: str | None, table: str = "Table 3") ->
 
 
 def _fashion(name: str, numbers: str, key: str | None, table: str = "Table 3") -> PublishedRow:
-    """Table 3 has no DS on DeepFashion: "all close to the value ~ 0.96". Table 1 has those of its own rows."""
+    """Table 3 gives no DS on DeepFashion ("all close to the value ~ 0.96"). Table 1 gives it for its own rows."""
     values: dict[str, str] = dict(zip(("ssim", "is", "ds"), numbers.split(), strict=False))
     return PublishedRow(name, "fashion", f"{PAPER}, {table}", 12000, values, key)
 
@@ -70,7 +70,7 @@ ROWS: tuple[PublishedRow, ...] = (
     _fashion("PercLoss", "0.744 3.271", "fm"),
     _fashion("Full", "0.756 3.439 0.96", "full", "Tables 1 and 3"),
     _fashion("Real-Data", "1.000 3.898 0.98", REAL, "Tables 1 and 3"),
-    # Their SSIM on Market, 0.2683, is left out: by its size it is of another protocol than the one on DeepFashion
+    # Their SSIM on Market, 0.2683, is left out: its size shows that its protocol differs from that on DeepFashion
     PublishedRow("Full", "market", LATER, 12000, {"lpips": "0.2994", "fid": "25.364"}, "full", False),
     PublishedRow(
         "Full", "fashion", LATER, 8570, {"ssim_gfla": "0.6786", "lpips": "0.2330", "fid": "18.457"}, "full", False
@@ -79,7 +79,7 @@ ROWS: tuple[PublishedRow, ...] = (
 
 
 def known_dataset(name: Any, image_size: Sequence[int]) -> str | None:
-    """The data set of `ROWS` that `name` is, in either spelling; None for others, and for images of another size."""
+    """The data set of `ROWS` that `name` means, in either spelling; None for other names or another image size."""
     key = "fashion" if name == "fasion" else name
     if key in DATASET_TITLES and tuple(image_size) == DATASETS[key].image_size:
         return key
@@ -87,18 +87,18 @@ def known_dataset(name: Any, image_size: Sequence[int]) -> str | None:
 
 
 def published_rows(dataset: str | None) -> list[PublishedRow]:
-    """All rows of a data set, in the order of tables; none if it is unknown."""
+    """All rows of a data set, in the order of the tables; none if the data set is unknown."""
     return [row for row in ROWS if row.dataset == dataset]
 
 
 def paper_row(key: str | None, dataset: str | None) -> PublishedRow | None:
-    """The paper's own row of a preset, or of `REAL` images; None if there is none, or either is unknown."""
+    """The paper's own row of a preset or of `REAL` images; None if there is none, or an argument is unknown."""
     rows = (row for row in published_rows(dataset) if row.by_paper and row.preset == key)
     return None if key is None else next(rows, None)
 
 
-# Settings that make a preset: what a row of the paper is about. Width, normalisation, sampling of pixels, length of
-# training and so on may differ from the paper's in a run of a preset.
+# These settings define a preset, since a row of the paper is about them. Other settings of a preset's run (width,
+# normalisation, interpolation, length of training and so on) may differ from the paper's.
 _MODEL = ("warp_skip", "warp_agg", "disc_type", "pose_rep_type", "use_input_pose", "use_bg")
 _LOSS = (
     *("gan_penalty_weight", "l1_penalty_weight", "content_loss_layer", "nn_loss_area_size"),
@@ -107,10 +107,10 @@ _LOSS = (
 
 
 def preset_of(options: Mapping[str, Any]) -> str | None:
-    """The preset that a generator was trained with; None for other settings, or if nothing tells them.
+    """The preset with which a generator was trained; None for other settings, or if they are not known.
 
     Args:
-        options: as `pose-gan test` records them: `dataset`, and those of training under `training: <name>`.
+        options: the options that `pose-gan test` records: `dataset`, and training settings as `training: <name>`.
     """
     names = (*_MODEL, *_LOSS)
     trained = {name: options.get(f"training: {name}") for name in names}

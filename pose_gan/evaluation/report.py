@@ -1,6 +1,6 @@
-"""What a set of generated images looks like and how it scores, as one HTML file or one picture.
+"""A report of a set of generated images and their scores, as one HTML file or one picture.
 
-The HTML holds its images and drawings itself: it opens from disk, with no network and no scripts.
+The HTML file contains its images and drawings, so it opens from disk without network and scripts.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from pose_gan.training.run_log import read_history
 from pose_gan.versions import versions
 
 GRID_HEADERS = ("source", "source pose", "target pose", "target", "generated")
-DRAWN_HEIGHT = 256  # pixels, about; poses and grids are drawn at a multiple of the image size
-TRAINING = "training: "  # what the names of training's settings begin with, among the options
+DRAWN_HEIGHT = 256  # approximate height in pixels; poses and grids are drawn at a multiple of the image size
+TRAINING = "training: "  # in the options, the names of the settings of training begin with this
 
 
 def write_report(
@@ -51,20 +51,20 @@ def write_report(
 ) -> None:
     """Writes a self-contained HTML page, atomically.
 
-    It shows the scores beside those of copying the source image and beside the paper's row (where the settings are
-    those of a preset and the data set is the paper's), what was not computed and why, pairs drawn at random, the best
-    and the worst pairs by mask-SSIM, how scores are distributed, PCKh of each joint, loss curves, and how all this
-    was made.
+    The page shows the scores beside those of copying the source image and beside the paper's row (if the settings are
+    those of a preset and the data set is the paper's). It also shows the metrics that were not computed and the
+    reasons, pairs drawn at random, the best and the worst pairs by mask-SSIM, the distributions of the scores, the
+    PCKh of each joint, loss curves, and the command and settings of the run.
 
     Args:
         path: the file, `.html`.
-        scores: from `pose_gan.evaluation.scoring.score`; the images must still be there.
-        options: settings of the run, to be listed; values are shown by `str`. `dataset` and `training: <name>` tell
-            the paper's row.
-        command: what was typed, to be shown.
-        history: a `metrics.jsonl` of training: a JSON object a line, with `step` and numbers.
-        pairs: pairs shown in each of the three groups.
-        seed: of the random choice.
+        scores: from `pose_gan.evaluation.scoring.score`; the images must still exist.
+        options: settings of the run, which the page lists by `str`; `dataset` and `training: <name>` determine the
+            paper's row.
+        command: the command line, to be shown.
+        history: a `metrics.jsonl` of training, with one JSON object per line that has `step` and numbers.
+        pairs: number of pairs in each of the three groups.
+        seed: seed of the random choice.
     Raises: InputError: an image or `history` cannot be read.
     """
     environment = jinja2.Environment(
@@ -101,9 +101,9 @@ def write_report(
 
 
 def write_grid(path: str | os.PathLike[str], scores: Scores, pairs: int = 4, seed: int = 0) -> None:
-    """Writes one picture with random, best and worst pairs: source, both poses, target, generated.
+    """Writes one picture with random, best and worst pairs: source, both poses, target and generated image.
 
-    Args: as `write_report`; the suffix of `path` chooses the format.
+    Args: as for `write_report`; the suffix of `path` chooses the format.
     """
     scale = _scale(scores)
     rows, captions, shown = [], [], set()
@@ -124,7 +124,7 @@ def write_grid(path: str | os.PathLike[str], scores: Scores, pairs: int = 4, see
 
 
 def _score_table(scores: Scores, paper: PublishedRow | None, paper_real: PublishedRow | None) -> dict[str, Any]:
-    """Columns and rows of the table of scores; a column of the paper stands beside ours."""
+    """Columns and rows of the table of scores, with the paper's column beside ours."""
     published = {"generated": paper, "real": paper_real}
     columns: list[tuple[str, PublishedRow | None]] = []
     for row in scores.rows:
@@ -153,7 +153,7 @@ def _score_table(scores: Scores, paper: PublishedRow | None, paper_real: Publish
 
 
 def _better(metric: str, scores: Scores) -> str | None:
-    """Which of generated images and copied sources score better; None if that is not known."""
+    """The row that scores better, generated images or copied sources; None if that is not known."""
     ours, copied = scores.generated.get(metric), scores.copy_source.get(metric)
     if ours is None or copied is None or ours.mean == copied.mean:
         return None
@@ -161,7 +161,7 @@ def _better(metric: str, scores: Scores) -> str | None:
 
 
 def _not_computed(scores: Scores) -> list[tuple[str, str]]:
-    """Titles of metrics, and the reason that they share."""
+    """Titles of the metrics that were not computed, grouped by reason, each group with its reason."""
     titles: dict[str, list[str]] = {}
     for name, reason in scores.not_computed.items():
         titles.setdefault(reason, []).append(METRICS[name].title)
@@ -169,7 +169,7 @@ def _not_computed(scores: Scores) -> list[tuple[str, str]]:
 
 
 def _protocol(metric: str) -> tuple[str, str, str]:
-    """Title, what the metric compares with, and its settings in words."""
+    """The metric's title, the published numbers it compares with, and its settings in words."""
     spec = METRICS[metric]
     settings = {key.replace("_", " "): value for key, value in spec.settings.items() if value not in (None, False)}
     return spec.title, spec.protocol, "; ".join(f"{key}: {value}" for key, value in settings.items())
@@ -180,7 +180,7 @@ def _scale(scores: Scores) -> int:
 
 
 def _pictures(scores: Scores, row: int, scale: int = 1) -> dict[str, np.ndarray | None]:
-    """The pictures of a pair under `GRID_HEADERS`, images enlarged `scale` times; None for a pose nobody knows."""
+    """The pictures of a pair under `GRID_HEADERS`, with images enlarged `scale` times; None for an unknown pose."""
     names = scores.pairs.iloc[row]
     source, target, generated = (enlarge(image, scale) for image in scores.images.read(row))
     poses = [pose_picture(scores.images, names[side], _scale(scores)) for side in ("from", "to")]
@@ -212,7 +212,7 @@ def _histograms(scores: Scores) -> list[charts.Histogram]:
 
 
 def _joints(scores: Scores) -> dict[str, Any] | None:
-    """PCKh of each joint, a column a row of scores; None where it was not computed."""
+    """PCKh of each joint, with one column per row of the scores; None if it was not computed."""
     rows = {row: outcomes.get("pckh") for row, outcomes in scores.rows.items()}
     shares = {ROWS[row]: outcome.details for row, outcome in rows.items() if isinstance(outcome, Result)}
     if not isinstance(rows["generated"], Result):
@@ -227,7 +227,7 @@ def _data_url(picture: np.ndarray) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A setting as a short text; a large table (a skeleton) by its name."""
+    """A setting as a short text; a large table (a skeleton) is shown by its name."""
     if dataclasses.is_dataclass(value) or isinstance(value, dict):
         name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
         return str(name or value)

@@ -1,4 +1,4 @@
-"""Scores on disk, as `pose-gan test` and `evaluate` write them, read back."""
+"""Reads the scores that `pose-gan test` and `pose-gan evaluate` wrote to disk."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ SCORES_FILE, PER_PAIR_FILE = "metrics.json", "metrics_per_pair.csv"
 
 @dataclass(frozen=True, eq=False)
 class SavedScores:
-    """What `Scores.save` wrote into a folder.
+    """The scores that `Scores.save` wrote into a folder.
 
     Attributes:
-        folder: where it lies.
+        folder: the folder.
         metrics: metric name → title, settings and one table each for `generated`, `copy_source` and perhaps `real`.
         count: number of pairs.
-        images: folder of the generated images, as it was given then.
+        images: folder of the generated images, as it was given at the scoring.
         image_size: (height, width) in pixels.
-        options: settings of the program that scored, and of training where it knew them.
+        options: settings of the program that scored, and settings of training if it knew them.
     """
 
     folder: Path
@@ -43,19 +43,19 @@ class SavedScores:
 
     @property
     def preset(self) -> str | None:
-        """The preset that the generator was trained with, if that is known."""
+        """The preset with which the generator was trained; None if it is not known."""
         return preset_of(self.options)
 
     @property
     def dataset(self) -> str | None:
-        """The data set, if the paper has it too and that is known; see `published.known_dataset`."""
+        """The data set, if it is known and the paper uses it; else None. See `published.known_dataset`."""
         return known_dataset(self.options.get("dataset"), self.image_size)
 
     @cached_property
     def per_pair(self) -> pd.DataFrame:
-        """A row a pair: `from`, `to` and each per-image metric of the generated images.
+        """One row per pair: `from`, `to` and each per-image metric of the generated images.
 
-        Raises: InputError: the file is absent or something else.
+        Raises: InputError: the file is absent or of another kind.
         """
         path = self.folder / PER_PAIR_FILE
         try:
@@ -73,7 +73,7 @@ class SavedScores:
 def read_scores(folder: str | os.PathLike[str]) -> SavedScores:
     """Reads a folder's `metrics.json`.
 
-    Raises: InputError: there is none (it says where it may be), or it is something else.
+    Raises: InputError: the file is absent (the message says where it may be) or of another kind.
     """
     folder = Path(folder)
     path = folder / SCORES_FILE
@@ -108,9 +108,9 @@ def read_scores(folder: str | os.PathLike[str]) -> SavedScores:
 
 
 def run_names(runs: Sequence[SavedScores], given: Sequence[str] | None = None) -> list[str]:
-    """What to call runs in a table: the names given; else those of their presets, where unique; else their folders.
+    """Names of the runs for a table: the given ones, else those of their presets if unique, else their folders.
 
-    Raises: InputError: not as many names as runs, or a name twice.
+    Raises: InputError: the numbers of names and runs differ, or a name is given twice.
     """
     if given:
         if len(given) != len(runs):
@@ -128,7 +128,7 @@ def run_names(runs: Sequence[SavedScores], given: Sequence[str] | None = None) -
 
 
 def _short_names(folders: Sequence[Path]) -> list[str]:
-    """The last part of each path; where that is not unique, the whole path."""
+    """The last part of each path, or the whole path where the last part is not unique."""
     last = [folder.resolve().name for folder in folders]
     return [name if last.count(name) == 1 else str(folder) for name, folder in zip(last, folders, strict=True)]
 

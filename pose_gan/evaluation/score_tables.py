@@ -1,4 +1,4 @@
-"""Tables of scores, a row a run and a column a metric, as Markdown, LaTeX and CSV."""
+"""Tables of scores with one row per run and one column per metric, as Markdown, LaTeX and CSV."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 
 from pose_gan.metrics import METRICS
 
-DECIMALS = 3  # as the paper's tables; CSV has more
+DECIMALS = 3  # as in the paper's tables; CSV has more
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A score in a table; all empty where there is nothing to say.
+    """A score in a table. All attributes are empty if there is no score and no reason for its absence.
 
     Attributes:
         mean: the score, if it was measured.
-        std: its standard deviation, if it has one.
+        std: the standard deviation of the score, if it has one.
         printed: the score as it stands in a publication.
-        reason: why it was not computed.
-        best: whether no other run has a better one.
+        reason: the reason why the score was not computed.
+        best: whether no other run has a better score.
     """
 
     mean: float | None = None
@@ -32,7 +32,7 @@ class Cell:
     best: bool = False
 
     def text(self, std: bool = False, plus_minus: str = "±") -> str:
-        """The score to `DECIMALS`; with its standard deviation, if `std`."""
+        """The score with `DECIMALS` decimals, and its standard deviation if `std` is set."""
         if self.mean is None:
             return self.printed
         more = f" {plus_minus} {self.std:.{DECIMALS}f}" if std and self.std is not None else ""
@@ -44,12 +44,12 @@ class Row:
     """A row of a table.
 
     Attributes:
-        name: of the run, or of the row in a publication.
-        kind: `measured`, `real` (the real images, measured) or `published`.
+        name: name of the run, or of the row in a publication.
+        kind: `measured`, `real` (measured on the real images) or `published`.
         cells: metric → score.
-        dataset: as the runs name it; empty if they do not.
+        dataset: name that the runs give to the data set; empty if they give none.
         pairs: number of pairs.
-        source: folder of the scores; for a published row the publication.
+        source: folder of the scores, or the publication for a published row.
     """
 
     name: str
@@ -66,8 +66,8 @@ class Table:
 
     Attributes:
         metrics: the columns.
-        rows: measured ones first, then real images, then published ones.
-        remarks: what a reader must know besides.
+        rows: the measured rows, then the rows of real images, then the published rows.
+        remarks: further facts that a reader must know.
     """
 
     metrics: tuple[str, ...]
@@ -76,14 +76,14 @@ class Table:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """Why scores were not computed → number of the footnote, in the order of the table."""
+        """Reason why scores were not computed → number of its footnote, in the order of the table."""
         cells = (row.cells[metric] for row in self.rows for metric in self.metrics)
         reasons = dict.fromkeys(cell.reason for cell in cells if cell.reason is not None)
         return {reason: number for number, reason in enumerate(reasons, start=1)}
 
 
 def with_best(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
-    """The rows with the best score of each column marked: all that show the same number, if there are others."""
+    """Marks the best score of each column that has at least two scores, and all scores that show the same number."""
     best: dict[str, str] = {}
     for metric in metrics:
         shown = [row.cells[metric].text() for row in rows if row.cells[metric].mean is not None]
@@ -102,7 +102,7 @@ def with_best(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
 
 
 def to_markdown(table: Table, std: bool = False) -> str:
-    """A table, and its footnotes as paragraphs."""
+    """The table, followed by its footnotes as paragraphs."""
     lines = [["run", *map(_title, table.metrics)]]
     for row in table.rows:
         name = re.sub(r"([\\|*_`<])", r"\\\1", row.name)
@@ -139,7 +139,7 @@ _LATEX = str.maketrans(
 
 
 def to_latex(table: Table, std: bool = False) -> str:
-    """A `tabular` that needs no package, with a line before each kind of rows; its footnotes as a paragraph."""
+    """A `tabular` that needs no package, with a line before each kind of rows, and the footnotes as a paragraph."""
     columns = " & ".join(_latex(_title(metric)) for metric in table.metrics)
     lines = [rf"\begin{{tabular}}{{l{'r' * len(table.metrics)}}}", r"\hline", rf"Model & {columns} \\"]
     kind = None
@@ -165,13 +165,13 @@ def _latex_cell(cell: Cell, table: Table, std: bool) -> str:
 
 
 def _latex(text: str) -> str:
-    return text.translate(_LATEX).replace("--", "-{}-")  # flags keep both their hyphens
+    return text.translate(_LATEX).replace("--", "-{}-")  # so that flags keep both hyphens
 
 
 def to_csv(table: Table) -> str:
-    """A line a row: `run,kind,dataset,pairs,source`, then of each metric `<name>` and `<name>_std`.
+    """One line per row: `run,kind,dataset,pairs,source`, then `<name>` and `<name>_std` of each metric.
 
-    A score that was not computed is `not computed: why`, one that was not published is empty.
+    A score that was not computed is written as `not computed: why`. A score that was not published is empty.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")

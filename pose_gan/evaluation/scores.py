@@ -1,4 +1,4 @@
-"""The scores of a set of images under several metrics, beside those of the trivial answer and of real images."""
+"""The scores of a set of images under several metrics, beside those of copied source images and of real images."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pose_gan.files.text import read_lines, write_json
 from pose_gan.metrics import METRICS, NotComputed, Outcome, Result
 from pose_gan.versions import versions
 
-# What is scored against the target images, as people read it. The last: the target images themselves.
+# The sets of images that are scored against the target images, with their titles. The last set is the targets.
 ROWS = {"generated": "generated", "copy_source": "copying the source", "real": "real images"}
-TABLE_START = ("images", "pairs")  # the first columns of a line for tables
+TABLE_START = ("images", "pairs")  # the first columns of a line for tables of evaluations
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Scores:
 
     Attributes:
         rows: name in `ROWS` → metric name → outcome, in the order of tables. `generated` and `copy_source` (the
-            trivial answer: the source image as it is) are always there, `real` where it was asked for.
-        images: what was scored; its pairs give the order of all per-image values.
+            trivial answer: the unchanged source image) are always there, `real` is there on request.
+        images: the scored images; their pairs give the order of all per-image values.
     """
 
     rows: dict[str, dict[str, Outcome]]
@@ -42,12 +42,12 @@ class Scores:
 
     @property
     def generated(self) -> dict[str, Result]:
-        """Metric name → result, of the generated images; without metrics that were not computed."""
+        """Metric name → result of the generated images, without metrics that were not computed."""
         return self._results("generated")
 
     @property
     def copy_source(self) -> dict[str, Result]:
-        """The same for the trivial answer."""
+        """The same for the trivial answer, the unchanged source images."""
         return self._results("copy_source")
 
     @property
@@ -57,7 +57,7 @@ class Scores:
 
     @property
     def not_computed(self) -> dict[str, str]:
-        """Metric name → why its score of the generated images was not computed."""
+        """Metric name → reason why its score of the generated images was not computed."""
         outcomes = self.rows["generated"].items()
         return {name: outcome.reason for name, outcome in outcomes if isinstance(outcome, NotComputed)}
 
@@ -65,7 +65,7 @@ class Scores:
         return {name: outcome for name, outcome in self.rows.get(row, {}).items() if isinstance(outcome, Result)}
 
     def per_pair(self) -> pd.DataFrame:
-        """One row a pair: `from`, `to`, each per-image metric, then the same as `copy_source_<metric>` and so on."""
+        """One row per pair: `from`, `to`, each per-image metric, then the same as `copy_source_<metric>` and so on."""
         columns: dict[str, Any] = {"from": self.pairs["from"].to_numpy(), "to": self.pairs["to"].to_numpy()}
         for row in self.rows:
             prefix = "" if row == "generated" else f"{row}_"
@@ -74,10 +74,10 @@ class Scores:
         return pd.DataFrame(columns)
 
     def to_dict(self) -> dict[str, Any]:
-        """Metric name → title, protocol, settings and a table a row of `ROWS`.
+        """Metric name → title, protocol, settings and one table per row of `ROWS`.
 
-        That is `{mean, std, count, interval_95, details}` or `{not_computed: why}`; `interval_95` is the confidence
-        interval of the mean, null where single images have no score.
+        Such a table is `{mean, std, count, interval_95, details}` or `{not_computed: why}`. `interval_95` is the
+        confidence interval of the mean; it is null where single images have no score.
         """
         return {
             name: {
@@ -91,8 +91,11 @@ class Scores:
         }
 
     def table(self) -> str:
-        """For the terminal: mean ± standard deviation and which way is better; what compares with what; what is not
-        there and why."""
+        """The scores as a text for the terminal.
+
+        It shows mean ± standard deviation and the better direction of each metric, the published numbers that each
+        metric compares with, and the metrics that were not computed with their reasons.
+        """
         lines = [(f"{len(self.images)} pairs", *(ROWS[row] for row in self.rows))]
         for name in self.generated:
             arrow = "higher is better" if METRICS[name].higher_is_better else "lower is better"
@@ -112,8 +115,8 @@ class Scores:
     def line(self) -> dict[str, str]:
         """The scores of the generated images as a line for tables: column → text.
 
-        `images`, `pairs`, then of each metric `<name>` and `<name>_std`: its mean, or `not computed: why`, and its
-        standard deviation, empty where there is none.
+        The columns are `images`, `pairs`, and for each metric `<name>` and `<name>_std`. `<name>` is the mean or
+        `not computed: why`. `<name>_std` is the standard deviation; it is empty if there is none.
         """
         images, pairs = TABLE_START
         cells: dict[str, str] = {images: str(self.images.folder), pairs: str(len(self.images))}
@@ -129,8 +132,8 @@ class Scores:
         """Writes `metrics.json`, `metrics.csv` (the line for tables) and `metrics_per_pair.csv`, atomically.
 
         Args:
-            folder: made where absent.
-            run: command and options that led here, as JSON can hold them.
+            folder: the folder; it is made if it does not exist.
+            run: command and options of the run, as values that JSON can hold.
         """
         folder = Path(folder)
         values = {
@@ -148,17 +151,17 @@ class Scores:
 
 
 def append_line(path: str | os.PathLike[str], line: dict[str, str]) -> None:
-    """Adds a line to a table of several evaluations; columns that are new come last, and are empty further up.
+    """Adds a line to a table of several evaluations. New columns come last, and are empty in earlier lines.
 
-    Raises: InputError: as `read_table`.
+    Raises: InputError: as for `read_table`.
     """
     _write_table(Path(path), [*read_table(path), line])
 
 
 def read_table(path: str | os.PathLike[str]) -> list[dict[str, str]]:
-    """The lines of a table that `append_line` wrote; none if there is no such file.
+    """The lines of a table that `append_line` wrote; none if the file does not exist.
 
-    Raises: InputError: the file is something else.
+    Raises: InputError: the file is of another kind.
     """
     if not Path(path).exists():
         return []
@@ -184,7 +187,7 @@ def format_outcome(outcome: Outcome) -> str:
 
 
 def _grouped(texts: dict[str, str]) -> list[str]:
-    """Metric name → text as lines: metrics of the same text stand together."""
+    """The given texts (by metric name) as lines, in which metrics with the same text stand together."""
     groups: dict[str, list[str]] = {}
     for name, text in texts.items():
         groups.setdefault(text, []).append(METRICS[name].title)

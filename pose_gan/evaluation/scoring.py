@@ -1,7 +1,7 @@
-"""Scores of images on disk: generated ones, the trivial answer, and the real ones themselves.
+"""Scores of images on disk: generated images, copied source images (the trivial answer), and the real images.
 
-Images are read as they are needed, in threads beside the computation; nothing is kept but what the
-metrics keep, at most a few numbers an image.
+Images are read when they are needed, in threads beside the computation. Only the data of the metrics are
+kept in memory, at most a few numbers per image.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pose_gan.metrics import (
 )
 
 BATCH = 16  # pairs
-READERS, AHEAD = 2, 3  # threads; batches that are read ahead
+READERS, AHEAD = 2, 3  # number of threads; number of batches that are read ahead
 NO_KEYPOINTS = "needs the keypoints of the target images: --dataset NAME, or --annotations FILE.csv"
 
 Metrics = dict[str, Metric | NotComputed]
@@ -46,22 +46,22 @@ def score(
     """Scores the strips of all pairs in `data`, against the targets in the strips.
 
     Args:
-        strips_dir: folder with a strip for every pair; other files in it are of no effect.
+        strips_dir: folder with a strip for every pair; other files in it have no effect.
         data: the pairs, and the target keypoints for the masked metrics.
         metrics: names in `pose_gan.metrics.METRICS`.
         options: files that some metrics need.
-        real: whether the target images are scored too, as the last row of the paper's Table 1.
-    Raises: InputError: names the first strip that is missing, unreadable or of another size; or an
-        unknown metric.
+        real: whether the target images are scored too, as in the last row of the paper's Table 1.
+    Raises: InputError: a strip is missing, unreadable or of another size (the message names the first
+        such strip), or a metric is unknown.
     """
     scorer = Scorer(metrics, options, real)
     return scorer(strips_of(strips_dir, data))
 
 
 class Scorer:
-    """Opens what the metrics need at once, so that what is wrong with it shows before anything slow is done.
+    """Scores images. It opens the files of the metrics at once, so that their faults show before any slow step.
 
-    Args: as `score`.
+    Args: as for `score`.
     Call arguments: the images. A scorer is used once.
     Returns: the scores; a metric that cannot be computed is there with the reason.
     Raises: InputError: an unknown metric, or a bad file in `options`; when called, an image that cannot be read.
@@ -91,7 +91,7 @@ class Scorer:
         return Scores({row: _outcomes(metrics) for row, metrics in self._rows.items()}, images)
 
     def _batches(self, images: JudgedImages) -> Iterator[tuple[ImageBatch, np.ndarray]]:
-        """Batches, and their source images `(N, H, W, 3)`; read ahead in threads, masks drawn where they are needed."""
+        """Batches and their source images `(N, H, W, 3)`. Threads read them ahead, and draw masks if needed."""
         computed = [name for name, metric in self._rows["generated"].items() if not isinstance(metric, NotComputed)]
         masked = any(METRICS[name].needs_keypoints for name in computed)
 
@@ -100,7 +100,7 @@ class Scorer:
             sources, targets, generated = (np.stack(column) for column in zip(*map(images.read, rows), strict=True))
             batch = ImageBatch(generated, targets, images.target_keypoints[start : start + BATCH], images.skeleton)
             if masked:
-                _ = batch.masked_generated, batch.masked_reference  # now, beside the scoring of another batch
+                _ = batch.masked_generated, batch.masked_reference  # computed while another batch is scored
             return batch, sources
 
         reading: deque[Future[tuple[ImageBatch, np.ndarray]]] = deque()

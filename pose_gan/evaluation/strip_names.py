@@ -1,4 +1,4 @@
-"""Names of strips: made of the names of source and target image, by us and by other programs."""
+"""Names of strips. Our programs and others make them from the names of the source and the target image."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from pose_gan.errors import InputError
 from pose_gan.files.folders import IMAGE_SUFFIXES
 
-SEPARATORS = ("___", "_2_", "_")  # between the two names: PATN's, GFLA's, the release's
-TAIL = "_vis"  # what PATN and GFLA put behind the names
+SEPARATORS = ("___", "_2_", "_")  # separators between the two names in PATN, in GFLA and in the release
+TAIL = "_vis"  # PATN and GFLA put it after the two names
 
 
 def strip_name(source: str, target: str) -> str:
@@ -20,7 +20,7 @@ def strip_name(source: str, target: str) -> str:
 
 
 def spellings(names: Iterable[str]) -> dict[str, str]:
-    """How image names may be spelled within the name of a strip: whole, and without suffix where that is unique.
+    """The spellings of image names in a strip's name: the whole name, and the name without suffix if it is unique.
 
     Returns: spelling → image name.
     """
@@ -32,18 +32,18 @@ def spellings(names: Iterable[str]) -> dict[str, str]:
 def split_name(
     name: str, sources: Mapping[str, str] | None = None, targets: Mapping[str, str] | None = None
 ) -> tuple[str, str] | None:
-    """The names of source and target in the name of a strip; None where there are none.
+    """The names of source and target in the name of a strip; None if it contains no two image names.
 
     Args:
-        name: `a.jpg_b.jpg.png`, `a.jpg___b.jpg_vis.jpg`, `a_2_b_vis.png`, …
-        sources: of the images that there are, from `spellings`; None: not known, then only suffixes within the name
-            tell the two apart.
-        targets: the same; None: as `sources`.
-    Raises: InputError: it may be read in several ways.
+        name: the strip's name, such as `a.jpg_b.jpg.png`, `a.jpg___b.jpg_vis.jpg` or `a_2_b_vis.png`.
+        sources: spellings of the existing images, from `spellings`; None: they are not known, and only suffixes within
+            the name separate the two names.
+        targets: the same for target images; None: as `sources`.
+    Raises: InputError: the name can be read in several ways.
     """
     if sources is None:
         both = [pair for pair in _splits(name) if all(part.lower().endswith(IMAGE_SUFFIXES) for part in pair)]
-        return max(both, key=lambda pair: len(pair[1]), default=None)  # the target's name may well begin with 2_
+        return max(both, key=lambda pair: len(pair[1]), default=None)  # a target's name may begin with 2_
     targets = sources if targets is None else targets
     readings = {(sources[a], targets[b]) for a, b in _splits(name) if a in sources and b in targets}
     if len(readings) > 1:

@@ -1,7 +1,7 @@
 """Images to judge: source, target and generated image of many pairs, found on disk and read one pair at a time.
 
-They lie in *strips*, source | target | generated side by side in `<from>_<to>.png` (the names keep
-their suffixes), as the release writes and reads them; or in three folders.
+The images lie in *strips* or in three folders. A strip is source | target | generated side by side in
+`<from>_<to>.png` (the names keep their suffixes), as the release writes and reads it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from pose_gan.files.images import read_image
 from pose_gan.poses.keypoints import Annotations, found
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
-# Pictures side by side in a strip → places of source, target and generated image. Five: as PATN (Zhu et al., CVPR
-# 2019) writes them, each of the real images followed by its pose.
+# Number of pictures in a strip → places of source, target and generated image. Strips of five pictures are those of
+# PATN (Zhu et al., CVPR 2019), in which each real image is followed by its pose.
 PANELS = {3: (0, 1, 2), 5: (0, 2, 4)}
 HEADER_THREADS = 4
 
@@ -42,9 +42,9 @@ class JudgedImages:
         pairs: columns `from` and `to`, image names.
         files: for each pair its strip, or its source, target and generated image.
         image_size: (height, width) in pixels, of every image.
-        folder: where the generated images are.
-        annotations: keypoints of at least all target images; None: not known.
-        skeleton: what the keypoints mean.
+        folder: the folder of the generated images.
+        annotations: keypoints of at least all target images; None: they are not known.
+        skeleton: the skeleton of the keypoints.
     """
 
     pairs: pd.DataFrame
@@ -67,7 +67,7 @@ class JudgedImages:
     def read(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Source, target and generated image of a pair, each uint8 `(H, W, 3)`.
 
-        Raises: InputError: an image that is absent, unreadable or of another size.
+        Raises: InputError: an image is absent, unreadable or of another size.
         """
         if len(self.files[row]) == 1:
             return read_strip(self.files[row][0], self.image_size)
@@ -84,7 +84,7 @@ def read_strip(path: str | os.PathLike[str], image_size: tuple[int, int]) -> tup
     Args:
         path: a strip of three pictures, or of PATN's five.
         image_size: (height, width) in pixels of each picture.
-    Raises: InputError: absent, not an image, or of another size than (H, 3W) or (H, 5W).
+    Raises: InputError: the file is absent or not an image, or its size is neither (H, 3W) nor (H, 5W).
     """
     picture = read_image(path)
     height, width = image_size
@@ -102,9 +102,9 @@ def read_strip(path: str | os.PathLike[str], image_size: tuple[int, int]) -> tup
 
 
 def strips_of(folder: str | os.PathLike[str], data: PairData) -> JudgedImages:
-    """The strips of all pairs in `data`; other files in the folder are of no effect.
+    """The strips of all pairs in `data`; other files in the folder have no effect.
 
-    Raises: InputError: no such folder; names the first strip that is missing.
+    Raises: InputError: the folder or a strip is missing; the message names the first missing strip.
     """
     folder, present = Path(folder), set(list_images(folder))
     names = [strip_name(*pair) for pair in data.pairs.to_numpy()]
@@ -124,16 +124,16 @@ def find_strips(
     pair_list: str | os.PathLike[str] | None = None,
     skeleton: Skeleton = COCO18,
 ) -> JudgedImages:
-    """Strips that any program made; which images they are of is worked out from their names.
+    """Finds strips that any program made, and works out the names of their images from the strips' names.
 
     Args:
-        folder: strips of one size: all images in it, or those of `pair_list`.
-        annotations: keypoints of the images; they also tell where in `a_1.jpg_b_2.jpg.png` a name ends.
-        pair_list: a pair CSV. Without it and `annotations`, a strip whose two names cannot be told apart goes by its
-            own name.
-        skeleton: what the keypoints mean.
-    Raises: InputError: no such folder; no strips, strips of several sizes, or one that the list wants and that is not
-        there; a target without keypoints, or with keypoints outside of the image.
+        folder: folder of strips of one size; all its images are taken, or only those of `pair_list`.
+        annotations: keypoints of the images; they also show where in `a_1.jpg_b_2.jpg.png` the first name ends.
+        pair_list: a pair CSV. Without it and `annotations`, a strip whose two names cannot be separated is listed under
+            its own name.
+        skeleton: the skeleton of the keypoints.
+    Raises: InputError: the folder is absent or has no strips; strips have several sizes; a strip of the list is
+        missing; a target has no keypoints, or has keypoints outside of the image.
     """
     folder = Path(folder)
     wanted = _read_pairs(pair_list)
@@ -157,13 +157,13 @@ def find_folders(
     pair_list: str | os.PathLike[str] | None = None,
     skeleton: Skeleton = COCO18,
 ) -> JudgedImages:
-    """Images in three folders, matched by name.
+    """Finds images in three folders, matched by name.
 
-    To a generated image belong the source and the target image of the same name (suffixes may differ); or, where it
-    is named as a strip is, those that its name is made of.
+    A generated image belongs to the source and the target image of the same name (suffixes may differ). If its name is
+    that of a strip, it belongs to the two images from whose names it is made.
 
-    Args: as `find_strips`.
-    Raises: InputError: as `find_strips`; an image without its source or target.
+    Args: as for `find_strips`.
+    Raises: InputError: as for `find_strips`; or an image has no source or target.
     """
     folder = Path(generated)
     sources, targets = (spellings(list_images(path)) for path in (source, target))
@@ -185,7 +185,7 @@ def _read_pairs(path: str | os.PathLike[str] | None) -> list[Pair] | None:
 
 
 def _chosen(folder: Path, named: Mapping[str, Pair | None], wanted: list[Pair] | None) -> dict[str, Pair]:
-    """File name → pair: all files, or those that the pair list wants, in its order."""
+    """File name → pair, for all files or for those in the pair list, in its order."""
     if not named:
         raise InputError(f"{folder}: holds no images")
     pairs = {name: pair for name, pair in named.items() if pair is not None}
@@ -214,7 +214,7 @@ def _table(pairs: Mapping[str, Pair]) -> pd.DataFrame:
 
 
 def _common_size(files: Sequence[tuple[Path, ...]]) -> tuple[int, int]:
-    """(height, width) in pixels, of all files. Only headers are read."""
+    """The (height, width) in pixels that all files have. Only the headers of the files are read."""
     size = size_of(files[0][-1])
 
     def check(path: Path) -> None:
@@ -231,7 +231,7 @@ def _common_size(files: Sequence[tuple[Path, ...]]) -> tuple[int, int]:
 
 
 def _panels(path: Path, width: int) -> int:
-    """How many pictures a strip has, from its width; where that leaves a choice, from its name."""
+    """The number of pictures in a strip, worked out from its width, or from its name where the width is ambiguous."""
     fitting = [panels for panels in PANELS if width % panels == 0]
     if not fitting:
         raise InputError(
@@ -242,7 +242,7 @@ def _panels(path: Path, width: int) -> int:
 
 
 def _checked(images: JudgedImages) -> JudgedImages:
-    """`images`, after a look at their target keypoints: all there, and inside."""
+    """Returns `images` after a check that all target keypoints exist and lie inside of the images."""
     if images.annotations is None:
         return images
     rows = images.annotations.rows

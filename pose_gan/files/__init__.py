@@ -1,1 +1,1 @@
-"""Bytes on disk: files that appear whole, images, HDF5, and typed values out of JSON and TOML."""
+"""Reading and writing files: atomic writes, images, HDF5, and typed values from JSON and TOML."""

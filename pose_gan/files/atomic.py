@@ -16,11 +16,11 @@ from pose_gan.errors import InputError
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path beside `path` with the same suffix, and moves it to `path` on success.
 
-    Readers see the old file or the whole new one, never a part. If the block fails, `path` stays
-    as it was. Parent folders are made. Works for files and for folders; a folder that is already
-    there is not replaced (OSError).
+    Readers see the old file or the complete new one, never a part. If the block fails, `path` stays
+    as it was. Parent folders are made. The function works for files and for folders; a folder that
+    already exists is not replaced (OSError).
 
-    Raises: InputError: the parent is no folder, or must not be written to.
+    Raises: InputError: the parent is not a folder, or may not be written to.
     """
     path = Path(path)
     try:
@@ -32,7 +32,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary = folder / path.name
         yield temporary
         os.replace(temporary, path)
-    except OSError as error:  # a full disk tells no name
+    except OSError as error:  # the error of a full disk holds no file name
         if error.filename is None:
             error.filename = os.fspath(path)
         raise

@@ -1,4 +1,4 @@
-"""Folders: making them, listing their images, and finding a data set's files in either spelling of its name."""
+"""Folders: making them, listing their images, and finding the files of a data set in both spellings of its name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".we
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
-    """Makes a folder with its parents, where absent. Raises InputError: that fails, or no file can be made in it."""
+    """Makes a folder and its parents, if absent. Raises InputError if this fails, or if no file can be made in it."""
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
@@ -33,15 +33,15 @@ def list_images(folder: str | os.PathLike[str]) -> list[str]:
 
 
 def is_background(name: str) -> bool:
-    """Whether an image is the background `<stem>_BG.jpg` that belongs to another one."""
+    """Whether an image is the background `<stem>_BG.jpg` of another image."""
     return Path(name).stem.endswith("_BG")
 
 
 def dataset_path(folder: str | os.PathLike[str], dataset: str, tail: str) -> Path:
-    """`folder/<dataset><tail>`, where `fashion` and the release's `fasion` are one name.
+    """`folder/<dataset><tail>`, where `fashion` and the release's `fasion` count as the same name.
 
     Args:
-        folder: where to look.
+        folder: the folder to search.
         dataset: name of the data set, in either spelling: `market`, `fashion`, `fasion128`, …
         tail: the rest of the name: `-annotation-train.csv`, `-dataset`, …
 

@@ -13,14 +13,15 @@ import h5py
 from pose_gan.errors import InputError
 
 DAMAGE = (OSError, KeyError, RuntimeError, SystemError, UnicodeDecodeError)
-"""What h5py raises for files that are damaged."""
+"""The exceptions that h5py raises for damaged files."""
 
 
 @contextlib.contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """A file to read whose arrays all lie in it: none of its links and arrays leads to another file.
+    """Opens a file for reading, after a check that none of its links and arrays leads to another file.
 
-    Raises: InputError: no such file; it is damaged, is no HDF5, or leads elsewhere; also where the block fails to read.
+    Raises: InputError: the file does not exist, is damaged, is not HDF5, or leads to another file; also if reading
+        fails inside of the block.
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such model file")
@@ -36,7 +37,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
 
 
 def text(value: Any) -> str:
-    """An attribute that is a text; Keras 2 wrote bytes."""
+    """The value of a text attribute as str; Keras 2 wrote bytes."""
     return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Image files: headers and pixels, through Pillow, with errors that name the file."""
+"""Image files: headers and pixels, read with Pillow. Errors name the file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from PIL import Image
 
 from pose_gan.errors import InputError
 
-MAX_PIXELS = 80_000_000  # of an image that is read; decoded, it takes three bytes for each
+MAX_PIXELS = 80_000_000  # largest image that is read; a decoded image takes three bytes per pixel
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 to 8 swap height and width
-_UPRIGHT = {  # orientation → what turns the stored image upright
+_UPRIGHT = {  # orientation → operation that turns the stored image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -32,7 +32,7 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.Decom
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of an image file says.
+    """The content of the header of an image file.
 
     Attributes:
         size: (height, width) in pixels, upright (as `read_image` returns it).
@@ -48,9 +48,9 @@ class Header:
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
-    """Reads an image's header, no pixels.
+    """Reads the header of an image, but no pixels.
 
-    Raises: InputError: the file is absent, is no image, or has more than `MAX_PIXELS`.
+    Raises: InputError: the file is absent, is not an image, or has more than `MAX_PIXELS`.
     """
     with _opened(path) as image:
         orientation = _orientation(image)
@@ -67,12 +67,12 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads an image as RGB, turned upright by its EXIF orientation.
 
-    Grey becomes RGB, an alpha channel is dropped, CMYK and palettes are converted, of 16 bits the
-    upper 8 are kept, of an animation the first frame.
+    Grey becomes RGB, an alpha channel is dropped, and CMYK and palettes are converted. Images with 16 bits
+    per channel keep the upper 8 bits, and animations keep the first frame.
 
     Returns: uint8 `(height, width, 3)`, range [0, 255].
-    Raises: InputError: the file is absent, no image, truncated, of floating-point pixels, or has more
-        than `MAX_PIXELS`; then nothing is decoded.
+    Raises: InputError: the file is absent, not an image or truncated, has floating-point pixels, or has more
+        than `MAX_PIXELS` (then nothing is decoded).
     """
     with _opened(path) as image:
         if image.mode == "F":
@@ -86,18 +86,18 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def trainable_name(name: str) -> str:
-    """The name of an image after `save_image` wrote it anew in a format that training reads.
+    """The name of an image after `save_image` has written it again in a format that training reads.
 
-    JPEG and PNG keep their names; others end in `.png`: `a.webp` → `a.png`.
+    JPEG and PNG files keep their names; other names get the suffix `.png`: `a.webp` → `a.png`.
     """
     path = Path(name)
     return name if path.suffix.lower() in (*_JPEG, ".png") else f"{path.stem}.png"
 
 
 def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes uint8 `(H, W, 3)` for training: what compression takes away, a network cannot learn.
+    """Writes uint8 `(H, W, 3)` for training, with little compression, since a network cannot learn lost details.
 
-    JPEG gets quality 95 with colours at full resolution; the suffix of `path` chooses the format.
+    JPEG files get quality 95, with colours at full resolution. The suffix of `path` determines the format.
     """
     picture = Image.fromarray(image)
     if Path(path).suffix.lower() in _JPEG:
@@ -108,7 +108,7 @@ def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """An open Pillow image; whatever goes wrong in the block becomes an InputError naming the file."""
+    """An open Pillow image. Every error of reading inside of the block becomes an InputError that names the file."""
     try:
         with _pillow_limit.off():
             opened = Image.open(path)
@@ -130,7 +130,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
 
 
 class _PillowLimit:
-    """Pillow's own limit on pixels, which warns; `off` while any thread opens a file, since ours follows."""
+    """Pillow's own limit on pixels, which warns; `off` while any thread opens a file. `MAX_PIXELS` replaces it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -14,18 +14,18 @@ Record = TypeVar("Record")
 
 
 def build(kind: type[Record], values: Any, where: str) -> Record:
-    """`kind(**values)` for a dataclass, every value checked against the type of its field.
+    """`kind(**values)` for a dataclass, with every value checked against the type of its field.
 
-    Lists become tuples and tables become the dataclasses that the fields ask for, at any depth.
+    At any depth, lists become tuples and tables become the dataclasses that the fields ask for.
 
     Args:
         kind: a dataclass whose fields are str, bool, int, float, Literal, tuples of these,
             optional ones, or dataclasses.
-        values: a dict, or a `kind`, which is returned as it is.
-        where: for messages: the file, or whatever the user knows the values by.
+        values: a dict, or an instance of `kind`, which is returned as it is.
+        where: origin of the values, for messages: the file, or another name that the user knows.
 
-    Raises: InputError: an unknown or missing key, a value of another type, a number that is not
-        finite, or what `kind` itself refuses.
+    Raises: InputError: a key is unknown or missing, a value has another type, a number is not finite, or
+        `kind` itself rejects the values.
     """
     if isinstance(values, kind):
         return values
@@ -49,7 +49,7 @@ def build(kind: type[Record], values: Any, where: str) -> Record:
 
 
 def _value(value: Any, hint: Any, where: str) -> Any:
-    """`value` as `hint` asks for it."""
+    """Converts `value` to the type `hint`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):  # `X | None`
         return None if value is None else _value(value, arguments[0], where)

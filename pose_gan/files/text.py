@@ -1,4 +1,4 @@
-"""Text files: written whole or not at all, read with errors that name the file."""
+"""Text files: they are written completely or not at all, and errors of reading name the file."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Writes indented JSON, atomically. Raises TypeError or ValueError for what JSON cannot hold."""
+    """Writes indented JSON, atomically. Raises TypeError or ValueError for a value that JSON cannot hold."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[str]:
-    """The lines of a UTF-8 text file without their ends (and without a byte order mark).
+    """The lines of a UTF-8 text file, without line ends and without a byte order mark.
 
     Raises: InputError: the file is absent, is a folder or is not UTF-8 text.
     """

@@ -1,12 +1,12 @@
 """From keypoints to heat maps, part masks and part transforms (paper, Section 3.1), in the graph.
 
-Everything is batched TensorFlow, runs inside `tf.function` and inside a saved model, and takes
+All functions are batched TensorFlow, run inside `tf.function` and inside a saved model, and take
 keypoints of any numeric dtype, `(batch, joints, 2)`, (y, x) in pixels; a joint is missing where
 either coordinate is −1. Other coordinates may lie outside of the image. Positions, least squares and polygon
 edges are computed in float64; `dtype` float32 is for exporters that lack float64.
 
-`compat` says whom a function follows where the paper and the authors' release differ: `paper` (the default) or
-`release`, which the release's checkpoints need.
+The paper and the authors' release differ in some details. `compat` says which of them a function follows: `paper`
+(the default) or `release`, which the release's checkpoints need.
 """
 
 from pose_gan.geometry.heat_maps import heatmaps

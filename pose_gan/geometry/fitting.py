@@ -5,23 +5,24 @@ from __future__ import annotations
 import tensorflow as tf
 
 FAR_AWAY = 1000.0
-"""Translation in pixels of a part that cannot be had: it samples outside of every image."""
+"""Translation in pixels of a part that has no transform, so that it samples outside of every image."""
 
-_SINGULAR = 1e-9  # relative to a squared norm: collinear points give rounding errors near 1e-16
-_ITERATIONS = 6  # of Laguerre's method, which triples the digits each time
+_SINGULAR = 1e-9  # relative to a squared norm; the rounding errors of collinear points are near 1e-16
+_ITERATIONS = 6  # of Laguerre's method; each one triples the number of correct digits
 
 
 def least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """The affine map from `target` to `source` points with the least squared error in the source (Eq. 2).
 
     Args:
-        target, source: `(..., N, 2)`, (x, y); where the weight is 0 they may be anything.
+        target, source: `(..., N, 2)`, (x, y); points of weight 0 may have any value.
         weights: `(..., N)`, 0 or 1.
-    Returns: `(..., 8)`, `[a0 a1 a2 b0 b1 b2 0 0]`. Where fewer than three points count, the
-        target points lie on a line, or the map is singular: a translation by FAR_AWAY.
+    Returns: `(..., 8)`, `[a0 a1 a2 b0 b1 b2 0 0]`. It is a translation by FAR_AWAY if fewer than three
+        points have weight 1, if the target points lie on a line, or if the map is singular.
     """
     mean_target, mean_source, t, s = _centred(target, source, weights)
-    # Gram–Schmidt: x, and what of y is left beside it; unlike the normal equations it keeps half the digits in float32
+    # Gram–Schmidt: x, and the part of y that is orthogonal to x. Unlike the normal equations, this keeps half of the
+    # digits in float32.
     x, y = t[..., :1], t[..., 1:]
     xx = tf.reduce_sum(x * x, axis=-2)
     slope = tf.math.divide_no_nan(tf.reduce_sum(x * y, axis=-2), xx)
@@ -37,15 +38,16 @@ def least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> t
 
 
 def total_least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """As `least_squares`, with errors in target and source alike: what `skimage.transform.estimate_transform` fits.
+    """As `least_squares`, but target and source both have errors, as in `skimage.transform.estimate_transform`.
 
-    There, both point sets are centred and scaled to unit spread, and the map is read off the singular vector of the
-    smallest singular value of the design matrix. Written out, its square λ is the smallest eigenvalue of
+    scikit-image centres both point sets, scales them to unit spread, and takes the map from the singular vector of the
+    smallest singular value of the design matrix. Written out, the square λ of this value is the smallest eigenvalue of
     `[[T, 0, -a], [0, T, -b], [-aᵀ, -bᵀ, 1]]` with T = tt / tr tt and (a, b) the rows of st / √(tr tt · ss), and the map
     is st (tt − λ tr(tt) 1)⁻¹: least squares with a negative ridge. λ is the smallest root of a cubic.
 
-    Args and Returns: as `least_squares`, but a singular map is returned as it is: only what is not determined (target
-        points on a line, source points all in one place) is a translation by FAR_AWAY.
+    Args and Returns: as `least_squares`, but a singular map is returned as it is. Only a map that is not determined
+        (fewer than three points, target points on a line, all source points in one place) becomes a translation by
+        FAR_AWAY.
     Source: the authors' release (scikit-image 0.13).
     """
     mean_target, mean_source, t, s = _centred(target, source, weights)
@@ -63,7 +65,7 @@ def total_least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor
 
 
 def _smallest_root(a: tf.Tensor, e: tf.Tensor) -> tf.Tensor:
-    """Of λ³ − 2λ² + aλ − e, whose roots are real and not negative: Laguerre's method, from 0."""
+    """The smallest root of λ³ − 2λ² + aλ − e, whose roots are real and not negative. Laguerre's method, from 0."""
     root = tf.zeros_like(a)
     for _ in range(_ITERATIONS):
         value, slope, bend = ((root - 2) * root + a) * root - e, (3 * root - 4) * root + a, 6 * root - 4
@@ -73,7 +75,7 @@ def _smallest_root(a: tf.Tensor, e: tf.Tensor) -> tf.Tensor:
 
 
 def _centred(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Means of target and source points, (..., 2), and the points about them, (..., N, 2), 0 where the weight is."""
+    """Means of target and source points, (..., 2), and the points less their mean, (..., N, 2), 0 where weight is 0."""
     weights = tf.where(tf.reduce_sum(weights, axis=-1, keepdims=True) >= 3, weights, 0.0)[..., None]
     total = tf.reduce_sum(weights, axis=-2, keepdims=True)
     mean_target = tf.math.divide_no_nan(tf.reduce_sum(_masked(target, weights), axis=-2, keepdims=True), total)
@@ -83,7 +85,7 @@ def _centred(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tuple[
 
 
 def _masked(points: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """`points · weights`, with 0 also where a point of weight 0 is NaN."""
+    """`points · weights`, which is 0 even where a point of weight 0 is NaN."""
     return tf.where(weights > 0, points, 0.0)
 
 
@@ -100,7 +102,7 @@ def _determinant(matrix: tf.Tensor) -> tf.Tensor:
 
 
 def _adjugate(matrix: tf.Tensor) -> tf.Tensor:
-    """Of symmetric 2×2 matrices: inverse times determinant."""
+    """The inverse times the determinant, for symmetric 2×2 matrices."""
     return _trace(matrix)[..., None, None] * tf.eye(2, dtype=matrix.dtype) - matrix
 
 

@@ -18,9 +18,9 @@ def heatmaps(
     compat: str = "paper",
     dtype: tf.DType = tf.float64,
 ) -> tf.Tensor:
-    """One Gaussian a joint: `exp(-‖p − p_j‖² / (2σ²))`, all zeros for a missing joint.
+    """One Gaussian per joint: `exp(-‖p − p_j‖² / (2σ²))`, all zeros for a missing joint.
 
-    A Gaussian in two dimensions is the outer product of two in one, which is how it is computed.
+    A Gaussian in two dimensions is computed as the outer product of two Gaussians in one dimension.
 
     Args:
         keypoints: `(B, J, 2)`, (y, x) in pixels, −1 where missing.
@@ -28,10 +28,10 @@ def heatmaps(
         sigma: standard deviation, pixels.
         skeleton: gives the number of joints.
         compat: `release` floors the exponent, as Python 2's integer division did.
-        dtype: of the positions.
+        dtype: the dtype in which positions are read.
     Returns: float32 `(B, height, width, J)` in [0, 1].
     Source: paper, Eq. 1.
-    Deviation: Eq. 1 is printed without the square and the 2; the release computes with both, ours too.
+    Deviation: Eq. 1 is printed without the square and the 2. The release uses both, and so does this function.
     """
     pose = read_pose(keypoints, skeleton, dtype)
     xy = tf.cast(pose.xy, tf.float32)
@@ -45,15 +45,15 @@ def heatmaps(
 
     rows = gaussian(height, xy[..., 1]) * tf.cast(pose.found, tf.float32)[:, None, :]  # (B, H, J)
     columns = gaussian(width, xy[..., 0])  # (B, W, J)
-    # rows[b, y, j] · columns[b, x, j] as one product with a block-diagonal matrix: 18 times the
-    # multiplications, and still several times faster than broadcasting along so short an axis
+    # rows[b, y, j] · columns[b, x, j] is computed as one product with a block-diagonal matrix. This takes 18 times as
+    # many multiplications, but is still several times faster than broadcasting along such a short axis.
     diagonal = columns[:, None] * tf.eye(joints)[:, None, :]  # (B, J, W, J)
     maps = tf.matmul(rows, tf.reshape(diagonal, [-1, joints, width * joints]))
     return tf.reshape(maps, [-1, height, width, joints])
 
 
 def _stepped_heatmaps(xy: tf.Tensor, found: tf.Tensor, image_size: tuple[int, int], sigma: float) -> tf.Tensor:
-    """`exp(floor(-‖p − p_j‖² / (2σ²)))`: a staircase of powers of e, up to 0.62 from the Gaussian."""
+    """`exp(floor(-‖p − p_j‖² / (2σ²)))`: steps at powers of e, which differ from the Gaussian by up to 0.62."""
     rows, columns = (tf.range(size, dtype=tf.float32) for size in image_size)
     squares = tf.square(rows[:, None, None] - xy[:, None, None, :, 1])
     squares += tf.square(columns[:, None] - xy[:, None, None, :, 0])

@@ -1,4 +1,4 @@
-"""Where each body part lies in a pose (paper, Section 3.1)."""
+"""The mask of each body part in a pose (paper, Section 3.1)."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ def part_masks(
     compat: str = "paper",
     dtype: tf.DType = tf.float64,
 ) -> tf.Tensor:
-    """Where each body part lies in a pose, usually the target pose.
+    """The mask of each body part in a pose, usually the target pose.
 
-    A part with a missing joint has an empty mask, but a `whole` part (the torso, which also carries
-    the background) covers the image always.
+    A part with a missing joint has an empty mask. A `whole` part (the torso, which also carries the
+    background) always covers the whole image.
 
     Args:
         keypoints: `(B, J, 2)`, (y, x) in pixels, −1 where missing.
         image_size: (height, width) in pixels.
-        skeleton: its parts, in order.
-        compat: `release` leaves it to rounding, as there, to which side a pixel centre on an outline belongs.
-        dtype: of the computation.
+        skeleton: gives the parts and their order.
+        compat: with `paper`, a fixed rule decides whether a pixel centre that lies on the outline of a limb counts as
+            inside; with `release`, rounding decides, as in the authors' code.
+        dtype: the dtype of the computation.
     Returns: float32 `(B, parts, height, width)`, 0 or 1.
     Source: paper, Section 3.1; sizes as in the authors' code.
-    Deviation: the paper's limbs are a third of the torso's diagonal wide, the release's 0.4 of its
-        mean side, ours too.
+    Deviation: in the paper, the width of a limb is a third of the torso's diagonal. Here, as in the release, it
+        is 0.4 times the mean side of the torso.
     """
     pose = read_pose(keypoints, skeleton, dtype)
-    # Every mask is one run of pixels a row. The release's rounding on outlines is that of runs in columns, which is
-    # slower; and off the outlines it is all one.
+    # Every mask consists of one run of pixels per row. On outlines, the release rounds as runs in columns do, and these
+    # are slower. Away from the outlines, rows and columns give the same masks.
     by_columns = is_release(compat)
     lines, length = image_size[::-1] if by_columns else image_size
     limbs = [part for part in skeleton.parts if part.kind == "limb"]
@@ -54,7 +55,7 @@ def part_masks(
             runs.append(_square_runs(pose, part, skeleton, (lines, length), by_columns))
         else:
             runs.append(limb_runs.pop(0))
-    # look up the lines that are full up to the run's end and its start
+    # Each run is the difference of two lines of a table: the one that is full up to its end, and up to its start.
     start, end = tf.unstack(tf.stack(runs, axis=1), axis=-1)  # (B, P, lines)
     full_up_to = tf.constant(np.tri(length + 1, length, -1), tf.float32)
     masks = tf.gather(full_up_to, end) - tf.gather(full_up_to, start)
@@ -62,7 +63,7 @@ def part_masks(
 
 
 def _square_runs(pose: Pose, part: Part, skeleton: Skeleton, size: tuple[int, int], by_columns: bool) -> tf.Tensor:
-    """The half-open square [c − r, c + r) around the found joints of `part`: runs in the lines, (B, lines, 2).
+    """The half-open square [c − r, c + r) around the found joints of `part`, as one run per line: (B, lines, 2).
 
     size: number and length of the lines, which are rows or columns.
     """

@@ -1,11 +1,12 @@
-"""Which pixels a polygon covers: batched TensorFlow, exact at the outline.
+"""The pixels that a polygon covers: batched TensorFlow, exact at the outline.
 
-A pixel centre is inside of a polygon if an odd number of edges crosses the ray that leaves it to the right: edges
-count for y in [y_i, y_j) and x < the crossing, so that polygons that share an edge share no pixel.
+A pixel centre is inside of a polygon if an odd number of edges crosses the ray that leaves it to the right. Edges
+count for y in [y_i, y_j) and x < the crossing, so polygons that share an edge share no pixel.
 
-Outlines often run through pixel centres, since joints lie on them. Looked at `AS_THEY_LIE`, rounding decides there;
-crossings are computed as scikit-image 0.13 did, which the authors' release fills polygons with, so that its rounding is
-ours too. `BESIDE`, a little below and to the right, every precision and compiler decides alike.
+Outlines often run through pixel centres, since joints lie on pixel centres. With the offset `AS_THEY_LIE`, the centres
+themselves are tested, and rounding decides in such a case. The crossings are computed as in scikit-image 0.13, with
+which the authors' release fills polygons, so the rounding is the same as there. With the offset `BESIDE`, points
+slightly below and to the right of the centres are tested, and every precision and compiler gives the same result.
 """
 
 from __future__ import annotations
@@ -16,24 +17,24 @@ import tensorflow as tf
 
 AS_THEY_LIE = (0.0, 0.0)
 BESIDE = (2.0**-10, 0.618 * 2.0**-10)
-"""Where polygons are looked at: (x, y) from the pixel centre, in pixels. More than what float32 loses in an image of
-1000 pixels, and in a direction that no line between pixels has."""
+"""Offset (x, y) of the tested points from the pixel centres, in pixels. It is larger than the rounding errors of
+float32 in an image of 1000 pixels, and no line between pixel centres has its direction."""
 Offset = tuple[float, float]
 
 
 def convex_runs(corners: tf.Tensor, image_size: tuple[int, int], present: tf.Tensor, where: Offset) -> tf.Tensor:
-    """Convex polygons, each row of which is one run of pixels [start, end).
+    """Filled convex polygons, as one run of pixels [start, end) per row.
 
     Args:
         corners: `(B, P, V, 2)`, (x, y) in pixels.
         image_size: (height, width) in pixels.
-        present: bool `(B, P)`; the others are empty.
+        present: bool `(B, P)`; polygons that are not present are empty.
         where: AS_THEY_LIE or BESIDE.
     Returns: int32 `(B, P, height, 2)`; start = end where a row is empty.
     """
     limits = tf.where(present[:, :, None, None], _crossings(corners, image_size, where), 0)
     end = tf.reduce_max(limits, axis=2)
-    return tf.stack([tf.reduce_sum(limits, axis=2) - end, end], axis=-1)  # all other limits are 0
+    return tf.stack([tf.reduce_sum(limits, axis=2) - end, end], axis=-1)  # all limits but the two of the run are 0
 
 
 def fill(corners: tf.Tensor, image_size: tuple[int, int], where: Offset) -> tf.Tensor:
@@ -44,7 +45,7 @@ def fill(corners: tf.Tensor, image_size: tuple[int, int], where: Offset) -> tf.T
 
 
 def near_segment(a: tf.Tensor, b: tf.Tensor, distance: float, image_size: tuple[int, int]) -> tf.Tensor:
-    """Pixels at most `distance` from the segment a–b: bool `(B, height, width)` for ends `(B, 2)`, (x, y)."""
+    """The pixels at most `distance` from the segment a–b: bool `(B, height, width)` for ends `(B, 2)`, (x, y)."""
     x = tf.range(image_size[1], dtype=a.dtype)[None, None, :]
     y = tf.range(image_size[0], dtype=a.dtype)[None, :, None]
     (ax, ay), (dx, dy) = tf.unstack(a[..., None, None], axis=1), tf.unstack((b - a)[..., None, None], axis=1)
@@ -62,9 +63,10 @@ def beside_segment(a: tf.Tensor, b: tf.Tensor, distance: float) -> tf.Tensor:
 
 
 def _crossings(corners: tf.Tensor, image_size: tuple[int, int], where: Offset) -> tf.Tensor:
-    """Where edges cross the rows of the image: int32 (B, P, V, H), 0 where they do not.
+    """The places where edges cross the rows of the image: int32 (B, P, V, H), 0 where they do not.
 
-    As x is an integer, x < crossing is x < ceil(crossing), which is returned, clipped to the image.
+    As x is an integer, x < crossing means x < ceil(crossing). The returned value is ceil(crossing), clipped to the
+    image.
     """
     height, width = image_size
     x, y = tf.unstack(corners[..., None], axis=-2)  # (B, P, V, 1)

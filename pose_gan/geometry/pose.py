@@ -15,7 +15,7 @@ from pose_gan.poses.skeleton import Part, Skeleton
 class Pose(NamedTuple):
     """A batch of poses. xy: (B, J, 2) in (x, y). found: bool (B, J). scale: (B,), known where sized: bool (B,).
 
-    Numbers are of the dtype that the caller asked for. None is NaN: exporters' comparisons differ there.
+    Numbers have the dtype that the caller asked for. No number is NaN, because exporters compare NaN differently.
     """
 
     xy: tf.Tensor
@@ -46,7 +46,7 @@ def read_pose(keypoints: Any, skeleton: Skeleton, dtype: tf.DType) -> Pose:
 
 
 def found_in_both(source: Pose, target: Pose, rows: list[int]) -> tf.Tensor:
-    """1.0 for each of the joints `rows` that both poses have: (B, len(rows))."""
+    """1.0 for each of the joints `rows` that both poses have, else 0.0: (B, len(rows))."""
     return tf.cast(tf.gather(source.found & target.found, rows, axis=1), source.xy.dtype)
 
 
@@ -63,10 +63,10 @@ def _column(values: list[float], dtype: tf.DType) -> tf.Tensor:
 def limb_corners(
     pose: Pose, limbs: list[Part], skeleton: Skeleton, far: list[float], or_mirror: bool = False
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Rectangles around limbs: corners (B, L, 4, 2) in (x, y), and which exist: bool (B, L).
+    """Rectangles around limbs: corners (B, L, 4, 2) in (x, y), and whether each exists: bool (B, L).
 
-    Each goes from `joints[0]` to `joints[1]`, extended at the near end, then at the far end in
-    lengths of the extended limb. With `or_mirror`, a missing limb is replaced by its mirror limb.
+    A rectangle goes from `joints[0]` to `joints[1]`. It is first extended at the near end, then at the far end,
+    there in lengths of the extended limb. With `or_mirror`, a missing limb is replaced by its mirror limb.
     """
 
     def ends(names: list[tuple[str, ...]]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -86,7 +86,7 @@ def limb_corners(
     length = tf.norm(along, axis=-1, keepdims=True)
     normal = tf.math.divide_no_nan(tf.stack([-along[..., 1], along[..., 0]], axis=-1), length)
     side = normal * (pose.scale[:, None, None] * _column([limb.size for limb in limbs], a.dtype))
-    side = tf.where(length > 0, side, 1.0)  # of a point, a diagonal: as in the release
+    side = tf.where(length > 0, side, 1.0)  # a limb of length 0 gets a diagonal, as in the release
     corners = tf.stack([a + side, a - side, b - side, b + side], axis=2)
     return corners, found & pose.sized[:, None]
 

@@ -20,16 +20,16 @@ def stickman(
 ) -> tf.Tensor:
     """A drawing of the pose in three channels, in place of heat maps (`--pose_rep_type stickman`).
 
-    For people: right limbs in channel 0, left limbs in 1, the filled torso in 2; at 0.5 the neck in 0 and 1, the right
-    eye in 0 and the left eye in 1. Lines are `int(3·width/128)` px wide to either side.
+    For people, right limbs are in channel 0, left limbs in 1, and the filled torso in 2; at the value 0.5, the neck is
+    in 0 and 1, the right eye in 0 and the left eye in 1. Lines reach `int(3·width/128)` px to either side.
 
     Args:
         keypoints: `(B, J, 2)`, (y, x) in pixels, −1 where missing.
         image_size: (height, width) in pixels.
         skeleton: its strokes are painted, in order; a stroke with a missing joint is left out.
-        compat: `paper` draws lines with round ends, and the brighter of two strokes wins; `release` draws them as
-            rectangles, and the later stroke wins.
-        dtype: of the computation.
+        compat: `paper` draws lines with round ends, and where strokes overlap, the brighter one wins; `release` draws
+            lines as rectangles, and the later stroke wins.
+        dtype: the dtype of the computation.
     Returns: float32 `(B, height, width, 3)` in [0, 1].
     Source: the authors' release; the paper has no such drawing.
     """

@@ -21,20 +21,20 @@ def part_transforms(
 ) -> tf.Tensor:
     """The affine transform of each body part, from the target pose to the source pose.
 
-    It is the inverse of the motion: for each place of the target it says where to look in the
-    source. A limb that is missing in the source only is taken from its mirror limb (Appendix B).
-    A part that cannot be had, or whose transform is singular, is translated by 1000 px in x and y.
+    It is the inverse of the motion: for each place of the target it gives the place of the source to
+    sample. A limb that is missing only in the source is taken from its mirror limb (Appendix B). A part
+    whose transform cannot be determined, or is singular, is translated by 1000 px in x and y.
 
     Args:
         source_keypoints, target_keypoints: `(B, J, 2)`, (y, x) in pixels, −1 where missing.
-        skeleton: its parts, in order.
-        compat: `paper` fits by least squares, `release` by total least squares. They are equal for limbs, and
-            usually within 1–3 px for torso and head.
-        dtype: of the computation.
+        skeleton: gives the parts and their order.
+        compat: `paper` fits by least squares, `release` by total least squares. The results are equal for limbs, and
+            usually differ by at most 1–3 px for torso and head.
+        dtype: the dtype of the computation.
     Returns: float32 `(B, parts, 8)`: `[a0 a1 a2 b0 b1 b2 0 0]` with `x' = a0·x + a1·y + a2`,
         `y' = b0·x + b1·y + b2` in (x, y) pixels, as in TensorFlow's projective transforms.
     Source: paper, Eq. 2 and Appendix B.
-    Deviation: none from the paper; the release fits as `compat="release"` does.
+    Deviation: none from the paper. The release fits as `compat="release"` does.
     """
     fit = _fit(compat)
     source, target = read_pose(source_keypoints, skeleton, dtype), read_pose(target_keypoints, skeleton, dtype)
@@ -53,7 +53,7 @@ def part_transforms(
             continue
         rows = skeleton.indices(part.joints + part.anchors)
         weights = found_in_both(source, target, rows)
-        if part.kind == "square":  # anchors alone do not place it
+        if part.kind == "square":  # anchors alone do not determine its place
             own = tf.reduce_any(weights[:, : len(part.joints)] > 0, axis=1, keepdims=True)
             weights *= tf.cast(own, dtype)
         fits.append(fit(tf.gather(target.xy, rows, axis=1), tf.gather(source.xy, rows, axis=1), weights))
@@ -69,8 +69,8 @@ def uniform_transform(
 ) -> tf.Tensor:
     """One affine transform for the whole body (`--warp_skip full`), from target to source.
 
-    Fitted on the skeleton's required joints and, where found in both poses, its `uniform_optional`
-    joints (for people: hips, shoulders and knees).
+    It is fitted on the skeleton's required joints and, where they were found in both poses, on its
+    `uniform_optional` joints (for people: hips, shoulders and knees).
 
     Args and Returns: as `part_transforms`, with one part: float32 `(B, 1, 8)`.
     """

@@ -1,4 +1,4 @@
-"""What the method's layers share: their registration with Keras, and a check of arguments."""
+"""Common parts of the method's layers: their registration with Keras, and a check of arguments."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Layer = TypeVar("Layer", bound=type)
 
 
 def register(layer: Layer) -> Layer:
-    """Makes a layer known to Keras, under the name of this wing: model files do not tell the module within it."""
+    """Registers a layer with Keras, as a member of `pose_gan.layers`: model files do not name its own module."""
     layer.__module__ = "pose_gan.layers"
     return keras.saving.register_keras_serializable("pose_gan")(layer)
 
 
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    """`value`, if it is allowed. Raises ValueError otherwise."""
+    """Returns `value` if it is allowed. Raises ValueError otherwise."""
     if value not in allowed:
         raise ValueError(f"{name} {value!r} is not known; allowed: {', '.join(allowed)}")
     return value

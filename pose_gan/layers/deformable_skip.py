@@ -19,35 +19,36 @@ class DeformableSkip(keras.layers.Layer):
     """Moves each body part's features by its own affine transform and merges them (paper, Eq. 3–4).
 
     `d(F) = max_h (warp_h(F) · M_h)`. The zeros outside of the masks take part in the maximum, so
-    that d(F) ≥ 0 wherever some part is absent. `avg` divides the sum by the number of masks that
-    cover the pixel, 0 where there is none.
+    d(F) ≥ 0 wherever at least one part is absent. `avg` divides the sum by the number of masks that
+    cover the pixel, and gives 0 where no mask does.
 
     Args:
         aggregation: `max` (Eq. 4) or `avg`.
         interpolation: `bilinear` or `nearest`.
         image_size: (height, width) of the transforms and masks, pixels; None: those of the features.
-        method: `sparse` (fast) or `dense` (no sparse ops: for exporters and compilers that lack
-            them). Equal in value and gradient.
+        method: `sparse` (fast) or `dense` (without sparse ops, for exporters and compilers that do not
+            support them). Both give the same values and gradients.
 
     Call arguments:
         inputs: list `[features, transforms]` or `[features, transforms, masks]`:
             features `(B, h, w, C)`; transforms `(B, P, 8)`, target → source, (x, y) at the resolution
-            of `image_size`, of which the last two numbers (projective) must be 0; masks
-            `(B, P, H, W)`, 0 or 1, at the resolution of `image_size`; without masks every part covers everything.
+            of `image_size`, whose last two numbers (projective) must be 0; masks
+            `(B, P, H, W)`, 0 or 1, at the resolution of `image_size`. Without masks, every part covers the
+            whole image.
 
     Returns: `(B, h, w, C)`, the dtype of the features.
 
-    The resolution: with r = H // h, translations are divided by r and masks are sampled
-    at rows `floor(i·H/h)`, which is `[::r, ::r]`; no half-pixel shift.
+    Resolution: with r = H // h, translations are divided by r, and masks are sampled at rows
+    `floor(i·H/h)`, which is `[::r, ::r]`. There is no half-pixel shift.
 
-    Gradients flow to the features only: they are exact.
+    Gradients flow to the features only, and are exact.
 
     Example:
         transforms = pose_gan.geometry.part_transforms(source_keypoints, target_keypoints)
         masks = pose_gan.geometry.part_masks(target_keypoints, (128, 64))
         moved = DeformableSkip(image_size=(128, 64))([features, transforms, masks])
 
-    Deviation: the release samples with nearest neighbours and, through its op, has an inexact gradient.
+    Deviation: the release samples with nearest neighbours, and the gradient of the op that it uses is inexact.
     """
 
     def __init__(
@@ -63,8 +64,8 @@ class DeformableSkip(keras.layers.Layer):
         self.interpolation = one_of("interpolation", interpolation, INTERPOLATIONS)
         self.image_size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
         self.method = one_of("method", method, METHODS)
-        self.supports_jit = method == "dense"  # XLA has no sparse products; Keras asks
-        self.autocast = False  # transforms are pixels: half precision would move them
+        self.supports_jit = method == "dense"  # for Keras; XLA has no sparse products
+        self.autocast = False  # transforms are in pixels; half precision would shift them
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         features, transforms = inputs[0], tf.stop_gradient(tf.cast(inputs[1], tf.float32))
@@ -77,7 +78,8 @@ class DeformableSkip(keras.layers.Layer):
             masks = tf.stop_gradient(tf.cast(warp.resize_masks(inputs[2], size), tf.float32))
         else:
             masks = tf.ones([tf.shape(features)[0], parts, *size], tf.float32)
-        # not a division: in a graph, constant folding changes its last digit, which decides ties of nearest neighbours
+        # Multiplied, not divided: in a graph, constant folding may change the last digit of a division, and this digit
+        # decides ties of nearest neighbours.
         x_scale, y_scale = 1 / (width // size[1]), 1 / (height // size[0])
         transforms *= tf.constant([1, 1, x_scale, 1, 1, y_scale, 1, 1], tf.float32)
         form = warp.warp_sparse if self.method == "sparse" else warp.warp_dense

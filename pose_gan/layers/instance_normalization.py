@@ -15,14 +15,14 @@ from pose_gan.layers.base import one_of, register
 class InstanceNormalization(keras.layers.Layer):
     """Normalisation of one sample by its own statistics, in two modes.
 
-    `instance`: over height and width, a gain and a bias for each channel (the paper, after Ulyanov
-    et al. 2016): `(x − mean) / sqrt(var + ε) · gamma + beta`, ε = 1e-5.
-    `release`: over height, width and channels together, one scalar gain and bias, with ε outside of the root:
-    `(x − mean) / (std + ε) · gamma + beta`, ε = 1e-3. The authors' checkpoints need it.
+    `instance`: statistics over height and width, with a gain and a bias for each channel (the paper, after
+    Ulyanov et al. 2016): `(x − mean) / sqrt(var + ε) · gamma + beta`, ε = 1e-5.
+    `release`: statistics over height, width and channels together, with one scalar gain and bias, and ε outside of
+    the root: `(x − mean) / (std + ε) · gamma + beta`, ε = 1e-3. The authors' checkpoints need it.
 
     Args:
         mode: `instance` or `release`.
-        epsilon: None: the mode's own.
+        epsilon: ε; None: the value of the mode.
 
     Call arguments: features `(B, H, W, C)`. Returns the same shape and dtype; statistics are float32.
     """
@@ -44,7 +44,7 @@ class InstanceNormalization(keras.layers.Layer):
         if self.mode == "instance":
             scale = tf.math.rsqrt(variance + (1e-5 if self.epsilon is None else self.epsilon))
         else:
-            # the root's slope is infinite at 0; a constant input has no gradient through it
+            # The slope of the root is infinite at 0; no gradient flows through it if the input is constant.
             deviation = tf.where(variance > 0, tf.sqrt(tf.where(variance > 0, variance, 1.0)), 0.0)
             scale = 1.0 / (deviation + (1e-3 if self.epsilon is None else self.epsilon))
         scale *= tf.convert_to_tensor(self.gamma)

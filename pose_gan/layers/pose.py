@@ -1,4 +1,4 @@
-"""From keypoints to what the networks see of a pose: `pose_gan.geometry` as layers."""
+"""The functions of `pose_gan.geometry` as layers: they turn keypoints into the pose inputs of the networks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pose_gan.poses.skeleton import COCO18, Skeleton
 
 
 class PoseLayer(keras.layers.Layer):
-    """Base of layers that take keypoints `(B, J, 2)`, (y, x) in pixels: float32 under every policy.
+    """Base class of layers that take keypoints `(B, J, 2)`, (y, x) in pixels; float32 under every dtype policy.
 
     Args:
         image_size: (height, width) in pixels.
@@ -51,13 +51,13 @@ class PoseLayer(keras.layers.Layer):
 
 @register
 class PoseMaps(PoseLayer):
-    """Keypoints `(B, J, 2)` → the picture of a pose that the networks see: `(B, H, W, channels)`.
+    """Keypoints `(B, J, 2)` → the heat maps or the drawing that the networks see: `(B, H, W, channels)`.
 
     Args:
         image_size: (height, width) in pixels.
         skeleton: a `Skeleton` or its `to_dict()`.
-        representation: `hm` (one heat map a joint, Eq. 1) or `stickman` (three channels).
-        sigma: of the heat maps, pixels.
+        representation: `hm` (one heat map per joint, Eq. 1) or `stickman` (three channels).
+        sigma: standard deviation of the heat maps, pixels.
         compat: `paper` or `release`; see `pose_gan.geometry`.
     """
 

@@ -17,12 +17,12 @@ class SpatialTransformer(keras.layers.Layer):
     """Samples features through one predicted affine transform (`--warp_skip stn`; Jaderberg et al. 2015).
 
     Args:
-        compat: `paper`, or `release`: there −1 and 1 are the outer borders in the source but pixel centres in the
-            output, so that the identity magnifies by one pixel; and only places that have all four neighbours give a
+        compat: `paper` or `release`. With `release`, −1 and 1 are the outer borders in the source but pixel centres in
+            the output, so that the identity magnifies by one pixel; and only places with all four neighbours get a
             value.
 
     Call arguments:
-        inputs: list `[features (B, h, w, C), theta (B, 6)]`; theta maps output to input positions,
+        inputs: list `[features (B, h, w, C), theta (B, 6)]`; theta maps output positions to input positions,
             (x, y) in [-1, 1] from the centre of the first pixel to the centre of the last.
 
     Returns: `(B, h, w, C)`, bilinear, 0 outside of the image. Gradients flow to features and theta.
@@ -40,7 +40,7 @@ class SpatialTransformer(keras.layers.Layer):
         x_scale, y_scale = max(width - 1, 1) / 2, max(height - 1, 1) / 2
         to_x, to_y = (width / 2, height / 2) if release else (x_scale, y_scale)
         t0, t1, t2, t3, t4, t5 = tf.unstack(theta, axis=-1)
-        # x_n = x / x_scale - 1 in, x' = (x_n' + 1) · to_x out; the same for y
+        # to [-1, 1]: x_n = x / x_scale - 1; back to pixels: x' = (x_n' + 1) · to_x; the same for y
         rows = [
             t0 * (to_x / x_scale),
             t1 * (to_x / y_scale),

@@ -1,4 +1,4 @@
-"""The decoder's transposed convolution, in the form that is fastest for the size of the map."""
+"""The decoder's transposed convolution, in the form that is fastest for the size of the feature map."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import tensorflow as tf
 from pose_gan.layers.base import register
 
 KERNEL, STRIDE = 4, 2
-SMALL_MAP = 128  # places; on larger maps the library's own operator is as fast or faster
+SMALL_MAP = 128  # pixels; on larger maps the library's own operator is as fast or faster
 
 
 @register
 class UpConv2D(keras.layers.Conv2DTranspose):
-    """A transposed convolution 4×4 with stride 2, without a bias: doubles height and width.
+    """A transposed convolution 4×4 with stride 2, without a bias: it doubles height and width.
 
     Weights and values are those of `keras.layers.Conv2DTranspose(filters, 4, strides=2,
-    padding="same", use_bias=False)`. On maps of up to 128 places, where the library's operator is
-    bound by moving the large kernel, it is computed as one matrix product and an overlap-add, 1.3 to 4
-    times faster on CPU, gradients included (see `benchmarks/`).
+    padding="same", use_bias=False)`. On maps of up to 128 pixels, where moving the large kernel through
+    memory limits the library's operator, the layer computes one matrix product and an overlap-add. This is
+    1.3 to 4 times faster on CPU, gradients included (see `benchmarks/`).
 
     Args:
         filters: channels of the output.
@@ -47,7 +47,7 @@ class UpConv2D(keras.layers.Conv2DTranspose):
 
 @tf.custom_gradient
 def _multiply_and_add(features: tf.Tensor, kernel: tf.Tensor):
-    """The transposed convolution as `features · kernelᵀ`, each product added where it belongs.
+    """The transposed convolution as `features · kernelᵀ`; each product is added to the output pixel it belongs to.
 
     Args: features `(B, h, w, C)`; kernel `(4, 4, filters, C)`. Returns `(B, 2h, 2w, filters)`.
     """
@@ -61,7 +61,7 @@ def _multiply_and_add(features: tf.Tensor, kernel: tf.Tensor):
         start = (y * KERNEL + x) * filters
         return products[..., start : start + filters]
 
-    # Input place i adds tap k to output place 2i + k − 1: phase k % 2 of block i + k // 2
+    # Input pixel i adds tap k to output pixel 2i + k − 1, which is phase k % 2 of block i + k // 2.
     phases = [
         tf.add_n(
             [

@@ -1,8 +1,8 @@
 """Moving feature maps part by part: the operator behind deformable skip connections (paper, Eq. 3–4).
 
-Two forms of one operator, equal in value and gradient. `sparse` samples only where a mask is 1
-(about 1.4 samples a pixel, not one for each of the ten parts), as one sparse-times-dense matrix
-product. `dense` samples every part everywhere and uses only ops that every exporter and compiler knows.
+The operator has two forms, which give the same values and gradients. `sparse` samples only where a mask is 1
+(about 1.4 samples per pixel instead of one for each of the ten parts), as one sparse-times-dense matrix
+product. `dense` samples every part everywhere, and uses only ops that every exporter and compiler supports.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.ops.linalg.sparse import sparse_csr_matrix_ops as csr  # the only home of these ops
+from tensorflow.python.ops.linalg.sparse import sparse_csr_matrix_ops as csr  # tf.raw_ops, with positional arguments
 
 
 class _Samples(NamedTuple):
-    """Where to look: for each of N rows, K source places and their weights.
+    """Where to sample: K source pixels and their weights, for each of N rows.
 
     pixel: int64 (N,), the output pixel of the row in [0, B·h·w), ascending.
     places: int64 (N, K), source pixels in [0, B·h·w).
@@ -29,7 +29,7 @@ class _Samples(NamedTuple):
 
 
 def resize_masks(masks: tf.Tensor, feature_size: tuple[int, int]) -> tf.Tensor:
-    """Masks `(B, P, H, W)` at a feature map's size: row `floor(i·H/h)`, that is `[::r, ::r]`."""
+    """Masks `(B, P, H, W)` at the size of a feature map: row `floor(i·H/h)`, that is `[::r, ::r]`."""
     for axis, size in zip((2, 3), feature_size, strict=True):
         full = masks.shape[axis]
         if full != size:
@@ -40,7 +40,7 @@ def resize_masks(masks: tf.Tensor, feature_size: tuple[int, int]) -> tf.Tensor:
 def warp_sparse(
     features: tf.Tensor, transforms: tf.Tensor, masks: tf.Tensor, aggregation: str, interpolation: str
 ) -> tf.Tensor:
-    """Merged warp of `features` by each part's transform within its mask.
+    """Warps `features` by each part's transform within the part's mask, and merges the results.
 
     Args:
         features: float32 `(B, h, w, C)`.
@@ -64,7 +64,7 @@ def warp_sparse(
         moved = _product(tf.range(rows), samples.places, samples.weights, tf.stack([rows, pixels]), flat)
         return _maximum(moved, samples.pixel, count >= masks.shape[1])
 
-    # TensorFlow's product stops the process where a matrix has no rows
+    # TensorFlow's product aborts the whole process if a matrix has no rows.
     merged = tf.cond(rows > 0, merge, lambda: flat * 0.0)
     return tf.ensure_shape(tf.reshape(merged, [batch, height, width, channels]), features.shape)
 
@@ -72,7 +72,7 @@ def warp_sparse(
 def warp_dense(
     features: tf.Tensor, transforms: tf.Tensor, masks: tf.Tensor, aggregation: str, interpolation: str
 ) -> tf.Tensor:
-    """The same as `warp_sparse`, by gathering every part everywhere."""
+    """The same as `warp_sparse`; it gathers every part at every pixel."""
     batch, (height, width, channels) = tf.shape(features)[0], features.shape[1:]
     flat = tf.reshape(features, [-1, channels])
     x, y = tf.meshgrid(tf.range(width), tf.range(height))
@@ -92,7 +92,7 @@ def warp_dense(
 
 
 def has_neighbours(transforms: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """Where a transform `(B, P, 8)` leads to a place between four pixels: 0 or 1, `(B, P, height, width)`."""
+    """1 where a transform `(B, P, 8)` leads to a place between four pixels, else 0: `(B, P, height, width)`."""
     x, y = tf.meshgrid(tf.range(size[1]), tf.range(size[0]))
     x, y = _transform(transforms[:, :, None, None, :], x, y)
     inside = (x >= 0) & (x < float(size[1] - 1)) & (y >= 0) & (y < float(size[0] - 1))
@@ -110,11 +110,11 @@ def _neighbours(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Flat indices and weights of the source pixels around (x, y): two tensors `(…, K)`.
 
-    Bilinear: K = 4, the corners of the cell. Nearest: K = 1, ties away from zero. Pixels outside
-    of the image get weight 0 (and the index of a pixel at the border).
+    Bilinear: K = 4, the corners of the cell. Nearest: K = 1, and ties are rounded away from zero. Pixels
+    outside of the image get weight 0 (and the index of a pixel at the border).
     """
     height, width = size
-    limit = float(4 * (height + width))  # far outside already; keeps the integer casts from overflowing
+    limit = float(4 * (height + width))  # already far outside; the limit keeps the integer casts from overflowing
     x, y = (tf.clip_by_value(v, -limit, limit) for v in (x, y))
     if interpolation == "nearest":
         corners = [(tf.sign(y) * tf.floor(tf.abs(y) + 0.5), tf.sign(x) * tf.floor(tf.abs(x) + 0.5), tf.ones_like(x))]
@@ -149,12 +149,12 @@ def _samples(transforms: tf.Tensor, active: tf.Tensor, size: tuple[int, int], in
 def _product(row: tf.Tensor, places: tf.Tensor, weights: tf.Tensor, shape: tf.Tensor, dense: tf.Tensor):
     """Sparse times dense: the matrix has `weights[n, k]` at (`row[n]`, `places[n, k]`); equal places add up.
 
-    TensorFlow's own gradient would also compute one for the weights, and needs a static shape.
+    TensorFlow's own gradient would also compute the gradient of the weights, and needs a static shape.
     """
     indices = tf.stack([tf.repeat(row, places.shape[1]), tf.reshape(places, [-1])], axis=-1)
 
     def multiply(values: tf.Tensor, transpose: bool) -> tf.Tensor:
-        # made again for the gradient: a matrix captured there could not be exported
+        # The matrix is made again for the gradient: a function that captures one cannot be exported.
         matrix = csr.sparse_tensor_to_csr_sparse_matrix(indices, tf.reshape(weights, [-1]), shape)
         return csr.sparse_matrix_mat_mul(matrix, values, transpose_a=transpose)
 
@@ -163,12 +163,13 @@ def _product(row: tf.Tensor, places: tf.Tensor, weights: tf.Tensor, shape: tf.Te
 
 @tf.custom_gradient
 def _maximum(moved: tf.Tensor, pixel: tf.Tensor, covered: tf.Tensor):
-    """The maximum of the rows `moved (N, C)` of each pixel, and of 0 where it is not `covered` by every part.
+    """The maximum over the rows `moved (N, C)` of each pixel, and over 0 where not every part covers the pixel.
 
-    Rows that are equal (as when source and target pose are the same) share the gradient.
+    `covered` says which pixels every part covers. Rows that are equal (as when source and target pose are the
+    same) share the gradient.
     """
 
-    def per_pixel(segments: tf.Tensor) -> tf.Tensor:  # the last pixels may have no rows
+    def per_pixel(segments: tf.Tensor) -> tf.Tensor:  # pads, as the last pixels may have no rows
         return tf.pad(segments, [[0, tf.shape(covered)[0] - tf.shape(segments)[0]], [0, 0]])
 
     merged = per_pixel(tf.math.segment_max(moved, pixel))  # 0 where a pixel has no row

@@ -1,9 +1,9 @@
-"""Scores of generated images against real ones: a file per metric, one table of all.
+"""Scores of generated images against real ones. Each metric has its own file; `METRICS` is the table of all.
 
-Functions on arrays (`ssim`, `mask_ssim`, `l1`, `body_mask`, …) are for other code; `METRICS` is what the
-programs go through: name → `MetricSpec`, whose `create()` gives an object that is fed batches of
-images and then asked for its `Result`. So a metric may look at one image at a time (SSIM), or at the
-whole set (a distance between distributions); nothing keeps images in memory.
+Other code uses the functions on arrays (`ssim`, `mask_ssim`, `l1`, `body_mask` and so on). The programs use
+`METRICS`, which maps a name to a `MetricSpec`. Its `create()` returns an object that takes batches of images
+and then gives its `Result`. So a metric may score one image at a time (SSIM) or the whole set (a distance
+between distributions), and images need not be kept in memory.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ __all__ = [
     "ssim",
 ]
 
-# The order of tables. Namesakes on scales of their own (another network) come last.
+# The order of tables. Variants of a metric that use another network, and so have their own scale, come last.
 _ORDER = (
     *("ssim", "mask_ssim", "ssim_standard", "mask_ssim_standard", "ssim_gfla"),
     *("l1", "psnr", "is", "mask_is", "ds", "fid", "lpips", "pckh"),
@@ -74,7 +74,7 @@ _ORDER = (
 _SPECS = {spec.name: spec for spec in (*_SSIM, *_L1, *_PSNR, *_INCEPTION, *_DETECTION, *_FID, *_LPIPS, *_POSE)}
 
 METRICS: dict[str, MetricSpec] = {name: _SPECS[name] for name in dict.fromkeys((*_ORDER, *_SPECS))}
-RANKING = "mask_ssim"  # which of them puts examples in order
+RANKING = "mask_ssim"  # the metric that puts examples in order
 BY_DEFAULT = tuple(name for name, spec in METRICS.items() if spec.by_default)
 
 
@@ -82,12 +82,12 @@ def create_metrics(
     names: Iterable[str],
     options: MetricOptions = MetricOptions(),  # noqa: B008
 ) -> dict[str, Metric | NotComputed]:
-    """A fresh metric a name, or why there can be none: an optional file or package is not there.
+    """Creates one metric per name, or `NotComputed` with the reason if an optional file or package is absent.
 
-    Raises: InputError: a name that is not in `METRICS`; a file in `options` that is bad.
+    Raises: InputError: a name is not in `METRICS`, or a file in `options` is bad.
     """
     names = tuple(dict.fromkeys(names))
-    for name in names:  # all of them, before the first opens a network
+    for name in names:  # all names are checked before the first metric opens a network
         if name not in METRICS:
             raise InputError(f"metric {name!r} is not known; allowed: {', '.join(METRICS)}")
     metrics: dict[str, Metric | NotComputed] = {}
@@ -100,9 +100,9 @@ def create_metrics(
 
 
 def default_metrics(options: MetricOptions) -> tuple[str, ...]:
-    """Metrics to compute where none are named: those that need no file, and those whose files are given.
+    """The metrics to compute if the user names none: those that need no file, and those whose files are given.
 
-    Raises: InputError: a file that is bad.
+    Raises: InputError: a file is bad.
     """
     if options == MetricOptions():
         return BY_DEFAULT

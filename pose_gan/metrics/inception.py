@@ -1,8 +1,8 @@
-"""The Inception networks behind IS and FID: images in, class probabilities and pooled features out.
+"""The Inception networks behind IS and FID: they map images to class probabilities and pooled features.
 
-There are two, and their scores are not comparable. Published IS and FID use the network of 2015, a frozen graph that
-TensorFlow's ImageNet tutorial shipped; its file is the user's to bring. Keras' InceptionV3 is another training of much
-the same architecture: what it gives is named and titled as a scale of its own.
+There are two networks, and their scores are not comparable. Published IS and FID use the network of 2015, a frozen
+graph from TensorFlow's ImageNet tutorial; the user must supply its file. Keras' InceptionV3 has nearly the same
+architecture but other weights. So its scores have their own names and titles.
 
 Reference: C. Szegedy et al., Rethinking the Inception architecture for computer vision, CVPR 2016.
 """
@@ -23,8 +23,8 @@ from pose_gan.errors import InputError
 from pose_gan.estimators.pretrained import imagenet_weights, read_graph
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions
 
-SIDE = 299  # pixels of the networks' input, whatever the aspect of the image
-BATCH = 32  # images that go through a network together
+SIDE = 299  # pixels of the networks' input, for any aspect ratio of the image
+BATCH = 32  # number of images that go through a network together
 GRAPH_FILE = "classify_image_graph_def.pb"
 KERAS_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
 
@@ -32,11 +32,11 @@ _INPUT, _POOL, _LOGITS = "ExpandDims", "pool_3", "softmax/logits/MatMul"  # node
 
 
 class Activations(NamedTuple):
-    """What a network makes of N images.
+    """The outputs of a network for N images.
 
     Attributes:
         probabilities: float32 `(N, classes)`; 1008 classes for the graph of 2015, 1000 for Keras.
-        features: float32 `(N, 2048)`, the last feature maps averaged over the image (`pool_3`).
+        features: float32 `(N, 2048)`, the averages of the last feature maps over the image (`pool_3`).
     """
 
     probabilities: np.ndarray
@@ -49,10 +49,10 @@ class Inception:
 
     Attributes:
         run: float32 `(N, H, W, 3)`, RGB in [0, 255] → probabilities and features.
-        resizes: whether `run` brings images to 299×299: the graph of 2015 does, bilinearly and without smoothing;
-            the other network gets them from `bicubic`.
+        resizes: whether `run` resizes images to 299×299. The graph of 2015 does so, bilinearly and without smoothing.
+            The other network takes images from `bicubic`.
 
-    Call arguments: images `(N, H, W, 3)` with N ≥ 1, RGB in [0, 255], any number type and size.
+    Call arguments: images `(N, H, W, 3)` with N ≥ 1, RGB in [0, 255], of any number type and size.
     """
 
     run: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -66,20 +66,20 @@ class Inception:
         return Activations(probabilities, features)
 
     def of_resized(self, batch: ImageBatch) -> Activations:
-        """Of the generated images, resized by `bicubic`; worked out once a batch."""
+        """The outputs for the generated images, resized by `bicubic`. They are computed once per batch."""
         return batch.once(("inception", self), lambda: self(bicubic(batch.generated)))
 
     def of_resized_targets(self, batch: ImageBatch) -> Activations:
-        """Of the target images, resized by `bicubic`; worked out once for all that is judged beside them."""
+        """The outputs for the target images, resized by `bicubic`. All batches with these targets share them."""
         return batch.once_for_targets(("inception", self), lambda: self(bicubic(batch.reference)))
 
 
 def bicubic(images: np.ndarray) -> np.ndarray:
-    """Images at 299×299 as FID wants them: Pillow's bicubic filter, which smooths where it shrinks, without rounding.
+    """Resizes images to 299×299 for FID by Pillow's bicubic filter, which smooths when it shrinks, without rounding.
 
     Args:
         images: `(N, H, W, 3)` with N ≥ 1, range [0, 255].
-    Returns: float32 `(N, 299, 299, 3)`; the filter may overshoot [0, 255] a little, and nothing is cut off.
+    Returns: float32 `(N, 299, 299, 3)`; the filter may overshoot [0, 255] a little, and values are not clipped.
     Reference: G. Parmar et al., On aliased resizing and surprising subtleties in GAN evaluation, CVPR 2022.
     """
     channels = np.moveaxis(images.astype(np.float32), -1, 1).reshape(-1, *images.shape[1:3])
@@ -93,14 +93,14 @@ def bicubic(images: np.ndarray) -> np.ndarray:
 
 @cache
 def open_graph(path: str | os.PathLike[str]) -> Inception:
-    """The network of 2015; opened once for the same file.
+    """The network of 2015. The same file is opened only once.
 
-    Probabilities are softmax(features · weights) without the biases, as in the code of the Inception score's authors
-    (openai/improved-gan); published scores are so.
+    Probabilities are softmax(features · weights) without the biases. This follows the code of the Inception score's
+    authors (openai/improved-gan), with which published scores were computed.
 
     Args:
-        path: `classify_image_graph_def.pb`.
-    Raises: InputError: no such file, or another network.
+        path: the file `classify_image_graph_def.pb`.
+    Raises: InputError: the file does not exist, or holds another network.
     """
     import tensorflow as tf
 
@@ -109,10 +109,10 @@ def open_graph(path: str | os.PathLike[str]) -> Inception:
     if missing := [name for name in (_INPUT, _POOL, _LOGITS) if name not in nodes]:
         raise InputError(f"--inception_graph: {path}: has no node {missing[0]}; give {GRAPH_FILE}")
     for node in definition.node:
-        node.attr.pop("_output_shapes", None)  # notes of a batch of one; without them any batch size goes through
+        node.attr.pop("_output_shapes", None)  # these shapes fix a batch of one; without them any batch size works
 
-    # A session, not `wrap_function`: functions run at TensorFlow's present graph version, at which the graph's batch
-    # normalisation is no longer there; a session runs at the version that the file was written for.
+    # A session is used and not `wrap_function`: functions run at TensorFlow's present graph version, which no longer
+    # has the graph's batch normalisation. A session runs at the version for which the file was written.
     try:
         with tf.Graph().as_default() as graph:
             images = tf.compat.v1.placeholder(tf.float32, (None, None, None, 3))
@@ -123,7 +123,7 @@ def open_graph(path: str | os.PathLike[str]) -> Inception:
             outputs = tf.nn.softmax(tf.matmul(features, weights)), features
         session = tf.compat.v1.Session(graph=graph)
         session.run(outputs, {images: np.zeros((2, SIDE, SIDE, 3), np.float32)})
-    except Exception as error:  # of import, of shapes, of running: TensorFlow has no one class
+    except Exception as error:  # TensorFlow has no common class for errors of import, shapes and running
         raise InputError(f"--inception_graph: {path}: does not run as {GRAPH_FILE} does ({error})") from None
     return Inception(lambda pixels: session.run(outputs, {images: pixels}))
 
@@ -133,13 +133,13 @@ def open_graph(path: str | os.PathLike[str]) -> Inception:
 
 @cache
 def open_keras(weights: str | os.PathLike[str]) -> Inception:
-    """Keras' InceptionV3 with its top; opened once for the same weights.
+    """Keras' InceptionV3 with its top layer. The same weights are opened only once.
 
     Images are resized by `bicubic` and scaled to [-1, 1].
 
     Args:
         weights: `imagenet` (Keras' file, downloaded once to `~/.keras/models`) or the path of such a file.
-    Raises: InputError: weights that cannot be had or read.
+    Raises: InputError: the weights cannot be downloaded or read.
     """
     import keras
     import tensorflow as tf
@@ -174,14 +174,14 @@ def open_keras(weights: str | os.PathLike[str]) -> Inception:
 
 @dataclass(frozen=True)
 class Scale:
-    """One of the two networks as the metrics see it.
+    """One of the two networks, with the names and settings that the metrics need.
 
     Attributes:
-        suffix: of metric names.
-        title: the same, for people.
-        settings: which network, and what it does to images.
-        classes: where the class probabilities come from.
-        open: opens the network. Raises CannotCompute: the user named no file; InputError: the file is bad.
+        suffix: suffix of the metrics' names.
+        title: suffix of the metrics' titles.
+        settings: the network, and its preparation of images.
+        classes: the origin of the class probabilities.
+        open: opens the network. It raises CannotCompute if the user named no file, and InputError if the file is bad.
     """
 
     suffix: str

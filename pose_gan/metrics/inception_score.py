@@ -1,4 +1,6 @@
-"""Inception score (IS), of whole images and of bodies only: sure answers for each image, varied ones over the set.
+"""Inception score (IS) of whole images and of bodies only.
+
+It is high if the class probabilities are sure for each image and varied over the set.
 
 Reference: T. Salimans et al., Improved techniques for training GANs, NIPS 2016. mask-IS: L. Ma et al., Pose guided
 person image generation, NIPS 2017.
@@ -22,11 +24,12 @@ def inception_score(probabilities: np.ndarray, splits: int = SPLITS) -> tuple[fl
     Args:
         probabilities: `(N, classes)`, p(y|x) in the order of the images; rows sum to 1.
         splits: number of parts, each a run of successive images; p(y) is the mean over a part.
-    Returns: mean and standard deviation (N in the denominator) over the parts. Between 1 and the number of classes,
-        and no more than the number of images in a part: scores of sets of different sizes do not compare.
-    Raises: InputError: another shape, or fewer images than splits.
+    Returns: mean and standard deviation (N in the denominator) over the parts. The score lies between 1 and the number
+        of classes, and is not above the number of images in a part. So scores of sets of different sizes are not
+        comparable.
+    Raises: InputError: the array has another shape, or there are fewer images than splits.
     Matches: `get_inception_score` of openai/improved-gan, the authors' code.
-    Deviation: a probability that is exactly 0 adds nothing; there it makes the score NaN.
+    Deviation: a probability that is exactly 0 adds nothing here; in the authors' code it makes the score NaN.
     """
     from scipy.special import rel_entr
 
@@ -47,11 +50,11 @@ def inception_score(probabilities: np.ndarray, splits: int = SPLITS) -> tuple[fl
 class InceptionScore:
     """IS of the generated images.
 
-    Keeps the class probabilities of each image as float32, since the parts are known only at the end: 4 kB an image,
-    48 MB for 12,000.
+    The metric keeps the class probabilities of each image as float32, since the parts are known only at the end. This
+    takes 4 kB per image, 48 MB for 12,000 images.
 
     Args:
-        network: gives the class probabilities.
+        network: the network that gives the class probabilities.
         masked: whether pixels outside of the body mask of the target pose are set to 0 first.
     """
 
@@ -65,14 +68,14 @@ class InceptionScore:
             activations = self._network(batch.masked_generated)
         elif self._network.resizes:
             activations = self._network(batch.generated)
-        else:  # FID's images too
+        else:  # FID uses the same resized images
             activations = self._network.of_resized(batch)
         self._probabilities.append(activations.probabilities)
 
     def result(self) -> Result:
         """Mean and standard deviation over the splits.
 
-        Raises: InputError: there were no images; CannotCompute: fewer than splits.
+        Raises: InputError: there were no images; CannotCompute: there were fewer images than splits.
         """
         if not self._probabilities:
             raise InputError("no images to score")

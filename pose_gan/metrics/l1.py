@@ -13,10 +13,10 @@ def l1(generated: np.ndarray, reference: np.ndarray) -> np.ndarray:
     Args:
         generated, reference: uint8 `(N, H, W, 3)` or `(H, W, 3)`.
     Returns: float64 `(N,)` in [0, 2]: the mean over pixels and channels of `|2a/255 − 2b/255|`.
-    Raises: InputError: another type, or shapes that differ.
+    Raises: InputError: an array has another type, or the shapes differ.
     """
     generated, reference = image_pair(generated, reference)
-    difference = np.maximum(generated, reference) - np.minimum(generated, reference)  # in uint8, which is fast
+    difference = np.maximum(generated, reference) - np.minimum(generated, reference)  # computed in uint8, which is fast
     return difference.reshape(len(difference), -1).mean(axis=1) * (2 / 255)
 
 

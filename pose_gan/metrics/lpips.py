@@ -1,7 +1,7 @@
-"""LPIPS: a distance of two images in the features of AlexNet, weighted by what people find different.
+"""LPIPS: a distance of two images in the features of AlexNet, with weights that were fitted to people's judgements.
 
 Reference: R. Zhang et al., The unreasonable effectiveness of deep features as a perceptual metric, CVPR 2018. The
-authors' own package, `lpips`, computes it: an optional extra, since it needs PyTorch.
+authors' own package, `lpips`, computes it. The package is an optional extra, since it needs PyTorch.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import numpy as np
 from pose_gan.errors import InputError
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, PerImage, image_pair
 
-BATCH = 32  # pairs that go through the network together
-SMALLEST = 31  # pixels of a side that AlexNet's strides leave something of
+BATCH = 32  # number of pairs that go through the network together
+SMALLEST = 31  # pixels; smaller sides vanish in AlexNet's strides
 
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Two uint8 `(N, H, W, 3)`, RGB → float64 `(N,)`."""
 
 
 def lpips(generated: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """LPIPS of each image, version 0.1, AlexNet: 0 for equal images, lower is better; on the CPU.
+    """LPIPS of each image, version 0.1 with AlexNet, on the CPU. It is 0 for equal images; lower is better.
 
     Args:
         generated, reference: uint8 `(N, H, W, 3)` or `(H, W, 3)`, RGB.
     Returns: float64 `(N,)`.
-    Raises: CannotCompute: the package or AlexNet's weights are not there; InputError: another type, shapes that
-        differ, a side below 31 pixels.
+    Raises: CannotCompute: the package or AlexNet's weights are absent; InputError: an array has another type, the
+        shapes differ, or a side is below 31 pixels.
     Matches: `lpips.LPIPS(net="alex")` on images scaled to [-1, 1], at their own size.
     """
     generated, reference = image_pair(generated, reference)
@@ -50,7 +50,7 @@ def _size_problem(images: np.ndarray) -> str | None:
 
 @cache
 def open_lpips() -> Distance:
-    """The network of the package `lpips`; opened once. Raises CannotCompute: it or AlexNet's weights are not there."""
+    """The network of the package `lpips`, opened once. Raises CannotCompute if it or AlexNet's weights are absent."""
     try:
         torch, package = importlib.import_module("torch"), importlib.import_module("lpips")
     except ImportError as error:
@@ -59,7 +59,7 @@ def open_lpips() -> Distance:
         ) from None
     try:
         network = package.LPIPS(net="alex", version="0.1", verbose=False)
-    except Exception as error:  # of a download: many kinds
+    except Exception as error:  # a download may raise many kinds of errors
         raise CannotCompute(
             f"the package lpips could not open its AlexNet ({error}). torchvision fetches AlexNet's ImageNet weights "
             "once (alexnet-owt-7be5be79.pth, 244 MB): run it on a machine with internet access, or put the file into "

@@ -1,4 +1,4 @@
-"""PCKh: the share of joints that are found in the right place, measured in head sizes."""
+"""PCKh: the share of joints that are found close to their true places, with distances in head sizes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ HEAD_SIZE = 0.3  # torso lengths
 
 @dataclass(frozen=True)
 class JointResults:
-    """How found poses compare with true ones, joint by joint. All arrays are bool `(N, joints)`.
+    """The comparison of found poses with true ones, joint by joint. All arrays are bool `(N, joints)`.
 
     Attributes:
-        right: the joint is there in the truth and was found close enough.
-        counted: the joint is there in the truth, in a pose whose head size is known.
-        present: the joint is there in the truth.
-        found: the joint was found, wherever.
+        right: the joint exists in the true pose and was found close enough to its true place.
+        counted: the joint exists in the true pose, and the head size of the pose is known.
+        present: the joint exists in the true pose.
+        found: the joint was found, at any place.
     """
 
     right: np.ndarray
@@ -31,33 +31,33 @@ class JointResults:
 
     @property
     def hits(self) -> np.ndarray:
-        """How often each joint was right: int64 `(joints,)`."""
+        """The number of times that each joint was right: int64 `(joints,)`."""
         return self.right.sum(axis=0)
 
     @property
     def counts(self) -> np.ndarray:
-        """How often each joint could have been right: int64 `(joints,)`."""
+        """The number of times that each joint could have been right: int64 `(joints,)`."""
         return self.counted.sum(axis=0)
 
     @property
     def per_joint(self) -> np.ndarray:
-        """PCKh of each joint, float64 `(joints,)` in [0, 1]; NaN for a joint that is never there."""
+        """PCKh of each joint, float64 `(joints,)` in [0, 1]; NaN for a joint that is never counted."""
         return _share(self.hits, self.counts)
 
     @property
     def mean(self) -> float:
-        """PCKh: the mean over the joints that are ever there; NaN if none is."""
+        """PCKh: the mean over the joints that are counted at least once; NaN if there are none."""
         known = self.per_joint[self.counts > 0]
         return float(known.mean()) if len(known) else float("nan")
 
     @property
     def false_positive_share(self) -> float:
-        """Of the joints that are missing in the truth, the share that was found all the same."""
+        """The share of the joints missing in the true poses that were found nevertheless."""
         return float(_share((self.found & ~self.present).sum(), (~self.present).sum()))
 
     @property
     def false_negative_share(self) -> float:
-        """Of the joints that are there in the truth, the share that was not found at all."""
+        """The share of the joints present in the true poses that were not found at all."""
         return float(_share((~self.found & self.present).sum(), self.present.sum()))
 
 
@@ -67,18 +67,19 @@ def pckh(
     skeleton: Skeleton = COCO18,
     threshold: float = 0.5,
 ) -> JointResults:
-    """Compares found poses with true ones: a joint is right within `threshold` head sizes of its true place.
+    """Compares found poses with true ones. A joint is right if it is within `threshold` head sizes of its true place.
 
     Args:
         found_keypoints, true_keypoints: `(N, joints, 2)` or `(joints, 2)`, (y, x) in pixels, −1 where missing.
-        skeleton: what the keypoints mean.
-        threshold: in head sizes; PCKh@0.5 is the usual one.
-    Raises: InputError: keypoints of another shape, or a skeleton without `scale_sides`.
+        skeleton: the skeleton of the keypoints.
+        threshold: largest distance in head sizes; PCKh@0.5 is the usual metric.
+    Raises: InputError: the keypoints have another shape, or the skeleton has no `scale_sides`.
     Reference: Andriluka et al., 2D Human Pose Estimation: New Benchmark and State of the Art Analysis, CVPR 2014.
-    Deviation: there the head size is 0.6 times the diagonal of a hand-drawn box around the head. Our joints have no
-        top of the head, and ears and eyes are often turned away, so ours is 0.3 torso lengths (the `st` of the part
-        masks, in the true pose): a head of 0.13 × 0.09 body heights and a torso of 0.32 make 0.6 times the diagonal
-        0.3 torsos. A pose with neither side of the torso has no size, and its joints are not `counted`.
+    Deviation: in the reference, the head size is 0.6 times the diagonal of a hand-drawn box around the head. Our joints
+        do not include the top of the head, and ears and eyes are often turned away. So our head size is 0.3 torso
+        lengths (the `st` of the part masks, in the true pose). This is 0.6 times the diagonal for a head of 0.13 × 0.09
+        body heights and a torso of 0.32. A pose with neither side of the torso has no head size, and its joints are
+        not `counted`.
     """
     answers, truth = (
         _poses(found_keypoints, "found_keypoints", skeleton),
@@ -88,7 +89,7 @@ def pckh(
         raise InputError(f"found_keypoints {answers.shape} and true_keypoints {truth.shape} differ in shape")
     limit = threshold * HEAD_SIZE * torso_lengths(truth, skeleton)[:, None]
     is_found, present = found(answers), found(truth)
-    near = np.linalg.norm(answers - truth, axis=-1) <= limit  # never for an unknown limit, NaN
+    near = np.linalg.norm(answers - truth, axis=-1) <= limit  # always False if the limit is unknown (NaN)
     counted = present & np.isfinite(limit)
     return JointResults(right=counted & is_found & near, counted=counted, present=present, found=is_found)
 
@@ -110,7 +111,7 @@ def torso_lengths(keypoints: np.ndarray, skeleton: Skeleton = COCO18) -> np.ndar
 
 
 def _poses(keypoints: np.ndarray, name: str, skeleton: Skeleton) -> np.ndarray:
-    """As float64 `(N, joints, 2)`, so that differences of unsigned pixels do not wrap."""
+    """The keypoints as float64 `(N, joints, 2)`, so that differences of unsigned integers do not wrap around."""
     poses = np.asarray(keypoints, dtype=np.float64)
     if poses.ndim not in (2, 3) or poses.shape[-2:] != (skeleton.num_joints, 2):
         raise InputError(

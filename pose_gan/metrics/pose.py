@@ -1,4 +1,4 @@
-"""Does the generated person stand in the target pose? PCKh of an estimator's answers on the generated images."""
+"""PCKh of an estimator's answers on the generated images: it measures whether the person is in the target pose."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ THRESHOLD = 0.5  # head sizes
 
 
 class PosePCKh:
-    """Share of the target's joints that the estimator finds in the right place of the generated images.
+    """The share of the target's joints that the estimator finds in the right place of the generated images.
 
-    A joint that the estimator does not find counts as wrong. Kept are two counts a joint.
+    A joint that the estimator does not find counts as wrong. The metric keeps two counts per joint.
 
     Args:
-        estimator: finds the poses in the images; it must know the joints of the target poses.
+        estimator: the estimator that finds the poses in the images; its joints must be those of the target poses.
     """
 
     def __init__(self, estimator: Estimator) -> None:
@@ -30,7 +30,7 @@ class PosePCKh:
         self._images = 0
 
     def update(self, batch: ImageBatch) -> None:
-        """Raises: InputError: the joints of estimator and targets differ."""
+        """Adds a batch. Raises InputError if the joints of the estimator and of the targets differ."""
         if self._estimator.skeleton.joints != batch.skeleton.joints:
             raise InputError(
                 f"pose_estimator: {self._estimator.name} finds the joints of skeleton "
@@ -47,9 +47,9 @@ class PosePCKh:
         self._images += len(batch)
 
     def result(self) -> Result:
-        """Mean over the joints that are ever there, and in `details` the share of each of them.
+        """The mean over the joints that occur in the targets. `details` holds the share of each of them.
 
-        Raises: InputError: there were no images, or no joint to look for in any.
+        Raises: InputError: there were no images, or no image has a joint to look for.
         """
         if not self._images:
             raise InputError("no images to score")
@@ -64,7 +64,7 @@ class PosePCKh:
 
 @cache
 def shared_estimator(path: str) -> Estimator:
-    """`load_estimator`, once a path: a network serves generated, copied and real images alike."""
+    """`load_estimator`, called once per path, so that generated, copied and real images share one network."""
     return load_estimator(path)
 
 

@@ -8,16 +8,16 @@ from pose_gan.metrics.base import ImageBatch, MetricSpec, PerImage, image_pair
 
 
 def psnr(generated: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """`10 log10(255² / MSE)` of each image; MSE: mean squared difference over pixels and channels, in grey levels.
+    """`10 log10(255² / MSE)` of each image. MSE is the mean squared difference of pixels and channels, in grey levels.
 
     Args:
         generated, reference: uint8 `(N, H, W, 3)` or `(H, W, 3)`.
     Returns: float64 `(N,)` in decibels, from 0 (black against white) upwards.
-    Raises: InputError: another type, or shapes that differ.
+    Raises: InputError: an array has another type, or the shapes differ.
     Matches: `skimage.metrics.peak_signal_noise_ratio(reference, generated, data_range=255)` for images that differ.
-    Deviation: equal images score as if they differed by one grey level in one channel of one pixel, the least that
-        8-bit images can: 92.0 dB at 128×64, 101.1 dB at 256×256. The formula gives infinity, of which means, plots
-        and JSON can make nothing. No two images score higher.
+    Deviation: equal images score as if they differed by one grey level in one channel of one pixel, the smallest
+        difference of 8-bit images: 92.0 dB at 128×64, 101.1 dB at 256×256. The formula gives infinity, which means,
+        plots and JSON cannot represent. No other images score higher.
     """
     generated, reference = image_pair(generated, reference)
     difference = generated.astype(np.int32) - reference

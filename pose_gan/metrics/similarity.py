@@ -1,4 +1,4 @@
-"""The arithmetic of SSIM, made fast: one image after the other, in memory that is taken once."""
+"""A fast computation of SSIM: it processes one image after the other, in memory that is allocated once."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-BLOCK = 14  # windows a matrix product: the more, the more of the band matrix is zeros
-STRIPE = 2**14  # pixels that are worked on together, about
-SMALL_PRODUCT = 2**18  # multiplications; BLAS splits larger ones among threads, which then mostly wait
+BLOCK = 14  # windows per matrix product; with more windows, a larger share of the band matrix is zero
+STRIPE = 2**14  # approximate number of pixels that are processed together
+SMALL_PRODUCT = 2**18  # multiplications; BLAS splits larger products among threads, which then mostly wait
 
 
 class Similarity:
     """SSIM of two images.
 
-    The weights along an axis make a band matrix; BLAS multiplies its blocks with the image, all in float64, for
-    variances are small differences of large numbers. Four weighted means suffice, of a, b, ab and a² + b², since the
-    formula has the sum of the two variances only. Rows are done in stripes that fit into the processor's cache.
-    Windows in which both images are black, as many are under a body mask, score 1 without any of this.
+    The weights along an axis form a band matrix, whose blocks BLAS multiplies with the image. Everything is float64,
+    because variances are small differences of large numbers. Four weighted means suffice (of a, b, ab and a² + b²),
+    since the formula contains only the sum of the two variances. Rows are processed in stripes that fit into the
+    processor's cache. Windows in which both images are black score 1 without computation; body masks make many such
+    windows.
 
     Args:
         image_size: (height, width) in pixels, neither less than the window.
-        weights: of the window along one axis, float64 `(window,)`, sum 1.
-        covariance_factor: what variances and covariances are multiplied by.
+        weights: weights of the window along one axis, float64 `(window,)`, sum 1.
+        covariance_factor: factor by which variances and covariances are multiplied.
     Call arguments: two images, uint8 `(H, W, 3)`, and the data ranges L to use.
     Returns: the mean over windows and channels for each data range.
     Reference: Wang et al. 2004, Eq. 13: (2 μa μb + c1) (2 σab + c2) / ((μa² + μb² + c1) (σa² + σb² + c2)), with
@@ -54,9 +55,9 @@ class Similarity:
         return (sums / (3 * height * width)).tolist()
 
     def _not_black(self, a: np.ndarray, b: np.ndarray) -> tuple[range, range]:
-        """Rows and columns of windows outside of which both images are black."""
+        """The ranges of rows and columns of windows outside of which both images are black."""
         either = (a | b).reshape(len(a), -1)
-        brightest = (either.max(axis=1), either.max(axis=0).reshape(-1, 3).max(axis=1))  # of rows, of columns
+        brightest = (either.max(axis=1), either.max(axis=0).reshape(-1, 3).max(axis=1))  # per row, per column
         spans = []
         for values in brightest:
             places = np.flatnonzero(values)
@@ -68,7 +69,7 @@ class Similarity:
         """Sum over windows and channels for each data range."""
         mean_a, mean_b, product, squares = self._local_means(a, b)
         luminance, ratio, term = self._view(3, 3, *mean_a.shape)
-        # In place: each name is what its array has become
+        # The steps work in place. Each name describes the present content of its array
         np.multiply(mean_a, mean_b, out=luminance)
         covariance = np.subtract(product, luminance, out=product)
         mean_a *= mean_a
@@ -77,7 +78,8 @@ class Similarity:
         variances = np.subtract(squares, mean_squares, out=squares)
         denominator, sums = mean_b, []
         for data_range in data_ranges:
-            # Both sides of the second fraction are divided by the factor, instead of all variances multiplied
+            # Numerator and denominator of the second fraction are divided by the factor; this saves multiplying all
+            # variances by it
             c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2 / self._factor
             np.add(luminance, c1 / 2, out=ratio)
             ratio *= np.add(covariance, c2 / 2, out=term)
@@ -88,7 +90,7 @@ class Similarity:
         return np.array(sums)
 
     def _local_means(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Of a, b, ab, a² + b²: `(4, 3, rows, columns)` of windows."""
+        """The weighted means of a, b, ab and a² + b² in each window: `(4, 3, rows, columns)`."""
         inputs = self._view(0, 4, 3, *a.shape[:2])
         inputs[0], inputs[1] = a.transpose(2, 0, 1), b.transpose(2, 0, 1)  # HWC => CHW
         np.multiply(inputs[0], inputs[1], out=inputs[2])
@@ -110,5 +112,5 @@ class Similarity:
         return ((start, min(self._block, count - start)) for start in range(0, count, self._block))
 
     def _view(self, row: int, *shape: int) -> np.ndarray:
-        """An array in a row of the memory."""
+        """An array of the given shape in a row of the allocated memory."""
         return self._memory[row, : math.prod(shape)].reshape(shape)

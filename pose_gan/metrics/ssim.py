@@ -1,4 +1,4 @@
-"""Structural similarity, of whole images and of bodies only.
+"""Structural similarity (SSIM) of whole images and of bodies only.
 
 Reference: Z. Wang et al., Image quality assessment: from error visibility to structural similarity,
 IEEE TIP 2004. mask-SSIM: L. Ma et al., Pose guided person image generation, NIPS 2017.
@@ -26,16 +26,16 @@ MASK_SETTING = "body mask of the target pose, half width 4 px, closed by a 5x5 s
 
 @dataclass(frozen=True)
 class SSIMProtocol:
-    """One convention of computing SSIM.
+    """One convention for the computation of SSIM.
 
     Attributes:
-        data_range: the range L of the constants (0.01 L)² and (0.03 L)²: a number of grey levels, or
-            None: the largest minus the smallest value of each *generated* image, at least 1. (A
-            constant image has range 0, for which the formula reads 0/0; 1 is the smallest range that
-            any other 8-bit image has. So the score is finite, and 1 for two equal images.)
+        data_range: the range L of the constants (0.01 L)² and (0.03 L)² in grey levels; None: the largest
+            minus the smallest value of each *generated* image, at least 1. (A constant image has range 0,
+            for which the formula gives 0/0. The smallest range of any other 8-bit image is 1. So the score
+            is finite, and it is 1 for two equal images.)
         sigma: standard deviation of the Gaussian window, pixels; None: a uniform window.
         window: side of the window, pixels. Only windows that lie inside of the image count.
-        sample_covariance: whether variances are divided by the window's pixels minus one.
+        sample_covariance: whether variances are divided by the number of the window's pixels minus one.
     """
 
     data_range: float | None = None
@@ -58,7 +58,7 @@ class SSIMProtocol:
         return pixels / (pixels - 1) if self.sample_covariance else 1.0
 
     def same_window(self, other: SSIMProtocol) -> bool:
-        """Whether the two differ in nothing but the data range."""
+        """Whether the two protocols differ only in the data range."""
         return dataclasses.replace(self, data_range=other.data_range) == other
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,12 +68,12 @@ class SSIMProtocol:
 
 
 PROTOCOLS: dict[str, SSIMProtocol] = {
-    # The authors' test.py: what the paper's tables report.
+    # The authors' test.py. The paper's tables report this variant.
     "release": SSIMProtocol(data_range=None),
-    # Wang et al.: the same window, the range of the pixel type.
+    # Wang et al. use the same window, and the range of the pixel type.
     "standard": SSIMProtocol(data_range=255.0),
-    # Ren et al., CVPR 2020 (GFLA): scikit-image's defaults but for win_size=51, data_range=1 on images in [0, 1],
-    # which is 255 on theirs.
+    # Ren et al., CVPR 2020 (GFLA) use scikit-image's defaults except for win_size=51 and data_range=1 on images in
+    # [0, 1], which is the same as 255 on 8-bit images.
     "gfla": SSIMProtocol(data_range=255.0, sigma=None, window=51, sample_covariance=True),
 }
 
@@ -83,13 +83,14 @@ def ssim(generated: np.ndarray, reference: np.ndarray, protocol: str = "release"
 
     Args:
         generated, reference: uint8 `(N, H, W, 3)` or `(H, W, 3)`, RGB.
-        protocol: `release`, `standard` or `gfla`; docs/evaluation.md says what they are for.
+        protocol: `release`, `standard` or `gfla`; docs/evaluation.md explains their uses.
     Returns: float64 `(N,)` in [-1, 1]; windows that reach over the border (5 pixels; `gfla`: 25) do not count.
-    Raises: InputError: unknown protocol, another type, shapes that differ, a side below 11 pixels (`gfla`: 51).
-    Matches: `skimage.metrics.structural_similarity(reference, generated, channel_axis=-1, …)` with, for `release` and
-        `standard`, `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`, and `data_range` the generated
-        image's or 255; for `gfla`, `win_size=51, data_range=255`.
-    Deviation: the release ran scikit-image 0.13, whose Gaussian window reached to 4 instead of 3.5
+    Raises: InputError: the protocol is unknown, an array has another type, the shapes differ, or a side is below 11
+        pixels (`gfla`: 51).
+    Matches: `skimage.metrics.structural_similarity(reference, generated, channel_axis=-1, …)`. For `release` and
+        `standard`, its arguments are `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`, and `data_range`
+        is the generated image's range or 255, respectively. For `gfla`, they are `win_size=51, data_range=255`.
+    Deviation: the release used scikit-image 0.13, whose Gaussian window reached to 4 instead of 3.5
         standard deviations (6 instead of 5 pixels).
     """
     if protocol not in PROTOCOLS:
@@ -109,16 +110,16 @@ def mask_ssim(
 ) -> np.ndarray:
     """SSIM with everything outside of the body mask set to 0 in both images.
 
-    The background is equal then, and counts as similarity 1: scores are far above plain SSIM's, and
-    higher the smaller the body. The data range is that of the masked generated image.
+    So the background is equal in both images and counts as similarity 1. Scores are far above those of plain
+    SSIM, and a smaller body gives a higher score. The data range is that of the masked generated image.
 
     Args:
         generated, reference: uint8 `(N, H, W, 3)` or `(H, W, 3)`, RGB.
         target_keypoints: `(N, joints, 2)` or `(joints, 2)`, (y, x) in pixels, −1 where missing.
         protocol: as for `ssim`.
-        skeleton: what the keypoints mean.
+        skeleton: the skeleton of the keypoints.
     Returns: float64 `(N,)` in [-1, 1].
-    Raises: InputError: as `ssim`; or another number of poses than of images.
+    Raises: InputError: as for `ssim`; or the numbers of poses and images differ.
     """
     generated, reference = image_pair(generated, reference)
     keypoints = np.asarray(target_keypoints)
@@ -138,7 +139,7 @@ def _too_small(images: np.ndarray, settings: SSIMProtocol) -> str | None:
 
 
 def _scores(generated: np.ndarray, reference: np.ndarray, protocols: Sequence[SSIMProtocol]) -> np.ndarray:
-    """float64 `(protocols, N)`; the protocols differ in their data range only."""
+    """The scores, float64 `(protocols, N)`. The protocols differ only in their data range."""
     window = dataclasses.replace(protocols[0], data_range=None)
     similarity = _similarity(generated.shape[1:3], window, threading.get_ident())
     scores = [
@@ -156,7 +157,7 @@ def _data_range(settings: SSIMProtocol, generated: np.ndarray) -> float:
 
 @functools.lru_cache(maxsize=2)
 def _similarity(image_size: tuple[int, ...], window: SSIMProtocol, thread: int) -> Similarity:
-    """Kept from batch to batch, since fresh memory costs more than arithmetic; each thread needs its own."""
+    """A cached `Similarity`, since new memory costs more time than arithmetic. Each thread needs its own."""
     return Similarity(image_size, window.weights, window.covariance_factor)
 
 
@@ -164,7 +165,7 @@ def _similarity(image_size: tuple[int, ...], window: SSIMProtocol, thread: int) 
 
 
 def _score(protocol: str, masked: bool) -> Callable[[ImageBatch], np.ndarray]:
-    """The metric's function. Protocols of one window are computed together, once a batch."""
+    """The metric's function. Protocols with the same window are computed together, once per batch."""
     settings = PROTOCOLS[protocol]
     related = [name for name, other in PROTOCOLS.items() if other.same_window(settings)]
 

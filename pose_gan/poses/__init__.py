@@ -1,1 +1,1 @@
-"""The articulated object and its poses, in NumPy: skeletons, keypoints, sequences, frames around them, drawings."""
+"""The articulated object and its poses, in NumPy: skeletons, keypoints, sequences, framing and drawings."""

@@ -1,6 +1,6 @@
-"""Pictures to look at: poses, strips, labelled grids, part masks. NumPy and Pillow only.
+"""Pictures for people to look at: poses, strips, labelled grids, part masks. NumPy and Pillow only.
 
-Images are uint8 `(H, W, 3)`, RGB, unless said otherwise.
+Images are uint8 `(H, W, 3)`, RGB, unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pose_gan.files.atomic import atomic_path
 from pose_gan.poses.keypoints import found
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
-SUPERSAMPLING = 4  # lines are drawn this much larger, then averaged, for smooth borders
+SUPERSAMPLING = 4  # lines are drawn larger by this factor, then averaged, so that their borders are smooth
 GUTTER = 4  # white pixels between the pictures of a grid
 WHITE = (255, 255, 255)
 TEXT_COLOUR = (40, 40, 40)
@@ -29,11 +29,11 @@ def to_uint8(images: np.ndarray, truncate: bool = False) -> np.ndarray:
 
     Args:
         images: numbers, any shape.
-        truncate: leave out the rounding.
+        truncate: truncate instead of rounding.
     Returns: uint8, the same shape.
     Raises: InputError: a value is not finite.
-    Deviation: the release truncates, which darkens by half a grey level, and may change images that went
-        from uint8 to [-1, 1] and back.
+    Deviation: the release truncates. This darkens images by half a grey level, and may change an image that
+        is converted from uint8 to [-1, 1] and back.
     """
     images = np.asarray(images, dtype=np.float32)
     if not np.isfinite(images).all():
@@ -58,7 +58,7 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     Args:
         path: the file.
         image: uint8 `(H, W, 3)` or `(H, W)`.
-    Raises: InputError: another type.
+    Raises: InputError: the image is not uint8.
     """
     image = np.asarray(image)
     if image.dtype != np.uint8:
@@ -84,8 +84,8 @@ def draw_skeleton(
     Args:
         keypoints: `(joints, 2)`, (y, x) in pixels, −1 where missing; missing joints and their limbs
             are left out.
-        image_size: (height, width) in pixels. The thickness of the lines follows from it.
-        skeleton: the edges to draw; each has its own hue, whatever was found.
+        image_size: (height, width) in pixels, which also determines the thickness of the lines.
+        skeleton: gives the edges to draw; each edge has its own hue, which does not depend on the joints found.
         background: uint8 `(H, W, 3)` to draw over; None: black.
     Returns: uint8 `(H, W, 3)`.
     """
@@ -98,7 +98,7 @@ def draw_skeleton(
     is_found = found(keypoints)
     scale = SUPERSAMPLING
     thickness = max(1.0, np.sqrt(height * width) / 45) * scale
-    # A separate layer with opacity: averaging it does not blur the background
+    # The lines are drawn on a separate layer with opacity, so that averaging does not blur the background.
     layer = Image.new("RGBA", (width * scale, height * scale), (0, 0, 0, 0))
     pen = ImageDraw.Draw(layer)
     points = [((x + 0.5) * scale, (y + 0.5) * scale) for y, x in keypoints.astype(float).tolist()]
@@ -116,7 +116,7 @@ def draw_skeleton(
 
 
 def strip(source: np.ndarray, target: np.ndarray, generated: np.ndarray) -> np.ndarray:
-    """source | target | generated, side by side as in the release.
+    """The strip source | target | generated, side by side, as in the release.
 
     Args:
         source, target, generated: `(H, W, 3)` each.
@@ -129,12 +129,12 @@ def parts_overlay(masks: np.ndarray, image: np.ndarray, opacity: float = 0.6) ->
     """An image with each part mask tinted in its own hue; where masks overlap, the hues are mixed.
 
     Args:
-        masks: `(parts, H, W)`, bool or numbers; above 0.5 is inside. A mask that covers the whole
-            image (the torso's) says nothing about a place, and is left out.
+        masks: `(parts, H, W)`, bool or numbers; values above 0.5 are inside. A mask that covers the whole
+            image (the mask of the torso) is left out, because it shows no place.
         image: uint8 `(H, W, 3)`.
-        opacity: of the tint, 0 to 1.
+        opacity: opacity of the tint, 0 to 1.
     Returns: uint8 `(H, W, 3)`.
-    Raises: InputError: masks of another size than the image.
+    Raises: InputError: the masks and the image differ in size.
     """
     masks = np.asarray(masks) > 0.5
     if masks.ndim != 3 or masks.shape[1:] != image.shape[:2]:
@@ -152,15 +152,15 @@ def grid(
     scale: int = 1,
     captions: Sequence[str] = (),
 ) -> np.ndarray:
-    """A table of pictures on white: a header a column, a caption under each row.
+    """A table of pictures on a white background, with a header per column and a caption under each row.
 
     Args:
-        rows: at least one row; all pictures uint8 `(H, W, 3)` of one size, all rows of one length.
-        headers: a text a column; empty: no header line.
-        scale: whole number; pictures are enlarged so much, pixel by pixel.
-        captions: a text a row; empty: none.
+        rows: at least one row; all pictures are uint8 `(H, W, 3)` of the same size, all rows have the same length.
+        headers: one text per column; empty: no header line.
+        scale: whole number; factor by which pictures are enlarged, pixel by pixel.
+        captions: one text per row; empty: no captions.
     Returns: uint8 `(height, width, 3)`.
-    Raises: InputError: no pictures, or sizes or lengths that differ.
+    Raises: InputError: there are no pictures, or sizes or lengths differ.
     """
     shapes = {picture.shape for row in rows for picture in row}
     lengths = {len(row) for row in rows}
@@ -198,7 +198,7 @@ def grid(
 def _text(
     pen: ImageDraw.ImageDraw, text: str, position: tuple[float, float], box: tuple[int, int], anchor: str
 ) -> None:
-    """Writes one line, as large as `box` (width, height) allows, at least 6 pixels high."""
+    """Writes one line of text as large as `box` (width, height) allows, but at least 6 pixels high."""
     size = box[1] - 4
     while size > 6 and pen.textlength(text, font=ImageFont.load_default(size)) > box[0]:
         size -= 1

@@ -1,11 +1,11 @@
-"""Framing: which rectangle of an image of any size becomes the image that the networks see.
+"""Framing: the choice of the rectangle of an image, of any size, that becomes the input of the networks.
 
-A rectangle may reach beyond the image. Images are resampled, keypoints follow exactly: a joint is the
-centre of its pixel, and lands in the pixel that holds that point afterwards, `floor((v + ½ − start) ·
-size / extent)`.
+A rectangle may reach beyond the image. The image is resampled, and keypoints are mapped exactly: a joint is
+at the centre of its pixel, and its new pixel is the one that holds this point afterwards,
+`floor((v + ½ − start) · size / extent)`.
 
-Deviation: the release (fashion128) truncates `(v − crop) · ratio`, without the half pixel, which is the
-same or one pixel less, and keeps joints that were cut off.
+Deviation: the release (fashion128) truncates `(v − crop) · ratio`, without the half pixel, which gives the
+same pixel or the one before. It also keeps joints that were cut off.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from PIL import Image
 from pose_gan.errors import InputError
 from pose_gan.poses.keypoints import MISSING, found
 
-MARGIN = 0.08  # share of the output beside the joints, as people in Market-1501 have
+MARGIN = 0.08  # share of the output that stays free around the joints, as in Market-1501
 MAX_MARGIN = 0.4
-MAX_ENLARGEMENT = 8  # of `around`: a single joint is not a person who fills the picture
+MAX_ENLARGEMENT = 8  # limit in `around`, so that a single joint does not become a person who fills the picture
 
 LANCZOS = Image.Resampling.LANCZOS
 
@@ -36,11 +36,11 @@ class Frame:
     Attributes:
         image_size: (height, width) in pixels of the images that it takes.
         size: (height, width) in pixels of the output.
-        box: (top, left, height, width) of the rectangle, in pixels of the image, whose first one spans
-            0 to 1; may reach beyond the image.
-        fill: RGB colour of what lies outside of the image, 0 to 255; None: the image's border goes on.
+        box: (top, left, height, width) of the rectangle, in pixels of the image, whose first pixel spans
+            0 to 1. It may reach beyond the image.
+        fill: RGB colour outside of the image, 0 to 255; None: the pixels of the image's border are repeated.
 
-    Raises: InputError: a side below 1 pixel, or a rectangle without area.
+    Raises: InputError: a side is below 1 pixel, or the rectangle has no area.
     """
 
     image_size: Size
@@ -57,28 +57,28 @@ class Frame:
 
     @classmethod
     def stretch(cls, image_size: Size, size: Size) -> Frame:
-        """The whole image; its aspect changes to the output's."""
+        """The whole image; its aspect ratio changes to that of the output."""
         return cls(image_size, size, (0, 0, *image_size))
 
     @classmethod
     def letterbox(cls, image_size: Size, size: Size, fill: Colour | None = None) -> Frame:
-        """The whole image in the middle, aspect kept, and what is left over filled."""
+        """The whole image in the middle, with its aspect ratio kept; the rest of the output is filled."""
         return cls(image_size, size, _centred(image_size, size, whole=True), fill)
 
     @classmethod
     def cover(cls, image_size: Size, size: Size) -> Frame:
-        """The largest rectangle in the middle of the image that has the output's aspect."""
+        """The largest rectangle in the middle of the image that has the aspect ratio of the output."""
         return cls(image_size, size, _centred(image_size, size, whole=False))
 
     @classmethod
     def crop(cls, image_size: Size, borders: tuple[int, int, int, int], size: Size) -> Frame:
-        """The image without its borders; the aspect changes to the output's.
+        """The image without its borders; its aspect ratio changes to that of the output.
 
         The release's fashion128: `Frame.crop((256, 256), (40, 40, 0, 0), (128, 64))`.
 
         Args:
             borders: (left, right, top, bottom): columns and rows to cut off, pixels.
-        Raises: InputError: a negative border, or nothing is left.
+        Raises: InputError: a border is negative, or nothing is left.
         """
         left, right, top, bottom = borders
         height, width = image_size[0] - top - bottom, image_size[1] - left - right
@@ -93,13 +93,13 @@ class Frame:
     def around(
         cls, keypoints: np.ndarray, image_size: Size, size: Size, margin: float = MARGIN, fill: Colour | None = None
     ) -> Frame:
-        """The person in the middle, at the output's aspect; may reach beyond the image.
+        """A rectangle with the person in the middle and the aspect ratio of the output; it may leave the image.
 
         Args:
-            keypoints: `(…, joints, 2)`, (y, x) in pixels, −1 where missing. All poses (of a video, say)
-                share the frame, which holds every joint of theirs that was found.
+            keypoints: `(…, joints, 2)`, (y, x) in pixels, −1 where missing. All poses (for example of a video)
+                share one frame, which holds every joint that was found in them.
             margin: share of the output's height and width that stays free of joints on every side, 0 to 0.4.
-        Raises: InputError: no joint was found, or another margin.
+        Raises: InputError: no joint was found, or the margin is out of range.
         """
         if not 0 <= margin <= MAX_MARGIN:
             raise InputError(f"margin must be 0 to {MAX_MARGIN}, got {margin}")
@@ -113,19 +113,19 @@ class Frame:
         return cls(image_size, size, (top, left, *extent.tolist()), fill)
 
     def image(self, image: np.ndarray) -> np.ndarray:
-        """Cuts out, fills and resamples (Lanczos, which averages where the image shrinks).
+        """Cuts out the rectangle, fills it and resamples it (Lanczos, which averages where the image shrinks).
 
         Args:
             image: uint8 `(H, W, 3)` of `image_size`.
         Returns: uint8 `(h, w, 3)` of `size`.
-        Raises: InputError: an image of another size or kind.
+        Raises: InputError: the image has another size or dtype.
         """
         if image.dtype != np.uint8 or image.shape != (*self.image_size, 3):
             raise InputError(
                 f"the frame takes uint8 images of {_text(self.image_size)}x3 (height x width x RGB), "
                 f"got {image.dtype} {'x'.join(map(str, image.shape))}"
             )
-        # First the axis that needs less filling: the other one is then filled where the image is small already.
+        # The axis that needs less filling comes first. The image is then already small when the other axis is filled.
         needed = [
             (max(start + extent, side) - min(start, 0)) / side
             for start, extent, side in zip(self.box[:2], self.box[2:], self.image_size, strict=True)
@@ -135,7 +135,7 @@ class Frame:
         return image
 
     def keypoints(self, keypoints: np.ndarray) -> np.ndarray:
-        """Keypoints of the image as keypoints of the output.
+        """Maps keypoints of the image to keypoints of the output.
 
         Args:
             keypoints: `(…, joints, 2)`, (y, x) in pixels, −1 where missing.
@@ -146,13 +146,13 @@ class Frame:
         return _pixels(centres, found(keypoints), self.size)
 
     def inverse_keypoints(self, keypoints: np.ndarray) -> np.ndarray:
-        """Keypoints of the output as keypoints of the image; −1 where missing or outside of the image."""
+        """Maps keypoints of the output to keypoints of the image; −1 where missing or outside of the image."""
         start, extent = np.array(self.box[:2]), np.array(self.box[2:])
         centres = (np.asarray(keypoints) + 0.5) * extent / self.size + start
         return _pixels(centres, found(keypoints), self.image_size)
 
     def _resample(self, image: np.ndarray, axis: int) -> np.ndarray:
-        """Fills and resizes along one axis."""
+        """Fills and resizes the image along one axis."""
         start, extent, side = self.box[axis], self.box[2 + axis], image.shape[axis]
         before, after = max(0, math.ceil(-start)), max(0, math.ceil(start + extent) - side)
         if before or after:
@@ -169,7 +169,7 @@ class Frame:
 
 
 def _centred(image_size: Size, size: Size, whole: bool) -> tuple[float, float, float, float]:
-    """The box in the middle of an image, of the output's aspect: around the image (`whole`) or inside of it."""
+    """The box in the middle of an image with the output's aspect ratio, around the image (`whole`) or inside of it."""
     height, width = image_size
     if (height * size[1] > width * size[0]) == whole:  # all rows
         width_of_box = height * size[1] / size[0]
@@ -179,7 +179,7 @@ def _centred(image_size: Size, size: Size, whole: bool) -> tuple[float, float, f
 
 
 def _pixels(centres: np.ndarray, is_found: np.ndarray, size: Size) -> np.ndarray:
-    """The pixels that hold some points: int32; −1 where not found or outside of `size`."""
+    """The pixels that hold the given points: int32; −1 where not found or outside of `size`."""
     pixels = np.floor(centres)
     inside = is_found & np.all((pixels >= 0) & (pixels < size), axis=-1)
     return np.where(inside[..., None], pixels, MISSING).astype(np.int32)

@@ -1,6 +1,6 @@
 """Keypoint annotations: the CSV files of the original release, as arrays.
 
-A file is `:`-separated with the header `name:keypoints_y:keypoints_x`, one row an image:
+A file is `:`-separated, with the header `name:keypoints_y:keypoints_x` and one row per image:
 `0224_c6s1_055726_02.jpg: [8, 23, …]: [39, 37, …]`. The integers are pixels from the top and from
 the left; −1 means that the joint was not found.
 """
@@ -20,7 +20,7 @@ from pose_gan.files.text import read_lines, write_text
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
 MISSING = -1
-LARGEST = 65535  # no image is larger; arithmetic on keypoints stays far from the limits of int32
+LARGEST = 65535  # no image is larger, and arithmetic on keypoints stays far from the limits of int32
 HEADER = "name:keypoints_y:keypoints_x"
 
 
@@ -31,7 +31,7 @@ class Annotations:
     Attributes:
         names: N image names.
         keypoints: int32 `(N, joints, 2)`, (y, x) in pixels, −1 where missing.
-        path: the file they were read from, for messages.
+        path: the file from which they were read, for messages.
     """
 
     names: tuple[str, ...]
@@ -47,12 +47,12 @@ class Annotations:
         return {name: row for row, name in enumerate(self.names)}
 
     def where(self, row: int) -> str:
-        """`file, row N (name)` for messages; the header of the file is its row 1."""
+        """`file, row N (name)`, for messages; the header of the file is row 1."""
         return f"{self.path}, row {row + 2} ({self.names[row]})"
 
 
 def found(keypoints: np.ndarray) -> np.ndarray:
-    """Which joints were found; one is missing where either coordinate is −1.
+    """Whether each joint was found; a joint is missing where either coordinate is −1.
 
     Args:
         keypoints: `(…, joints, 2)`.
@@ -66,7 +66,7 @@ def has_required_joints(keypoints: np.ndarray, skeleton: Skeleton = COCO18) -> n
 
     Args:
         keypoints: `(…, joints, 2)`.
-        skeleton: says which joints these are.
+        skeleton: gives the required joints.
     Returns: bool `(…)`.
     """
     return np.all(found(keypoints)[..., skeleton.indices(skeleton.required)], axis=-1)
@@ -77,10 +77,10 @@ def read_annotations(path: str | os.PathLike[str], skeleton: Skeleton = COCO18) 
 
     Args:
         path: the file.
-        skeleton: its joints are those of the file, in the same order.
-    Raises: InputError: names file, row and column of the first value that does not fit: wrong
-        header, missing or repeated name, a cell that is not a list of as many integers as the
-        skeleton has joints, a value below −1 or above 65535.
+        skeleton: its joints are the joints of the file, in the same order.
+    Raises: InputError: a value does not fit: the header is wrong, a name is missing or repeated, a cell is
+        not a list of one integer per joint of the skeleton, or a value is below −1 or above 65535. The
+        message names file, row and column of the first such value.
     """
     lines = read_lines(path)
     if not lines or lines[0].strip() != HEADER:
@@ -123,7 +123,7 @@ def write_annotations(
         path: the file.
         names: N image names.
         keypoints: integers `(N, joints, 2)`, (y, x) in pixels, −1 where missing.
-    Raises: InputError: a name that the file cannot hold.
+    Raises: InputError: the file cannot hold one of the names.
     """
     for name in names:
         if problem := name_problem(name):
@@ -133,16 +133,16 @@ def write_annotations(
 
 
 def name_problem(name: str) -> str | None:
-    """Why an image name cannot stand in an annotation file; None if it can."""
+    """The reason why an annotation file cannot hold an image name; None if it can."""
     if name != name.strip() or not name or len(name.splitlines()) > 1:
         return "an image name that is empty, has a line break, or begins or ends with a blank; rename the image"
-    if any("\ud800" <= letter <= "\udfff" for letter in name):  # so Python shows bytes that are no text
+    if any("\ud800" <= letter <= "\udfff" for letter in name):  # Python's form of bytes that are not text
         return "an image name that is not UTF-8 text; rename the image"
     return None
 
 
 def format_row(name: str, keypoints: np.ndarray) -> str:
-    """One row of the file, without its line end, for integer keypoints `(joints, 2)`."""
+    """One row of the file without its line end, for integer keypoints `(joints, 2)`."""
     y, x = np.asarray(keypoints).T.tolist()
     return f"{name}: {y}: {x}"
 

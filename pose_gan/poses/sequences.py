@@ -1,4 +1,4 @@
-"""Poses of one person in a sequence of frames: their order, and joints that were not found in some of them."""
+"""Poses of one person in a sequence of frames: the order of the frames, and joints that are missing in some frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pose_gan.poses.keypoints import MISSING, Annotations, found
 from pose_gan.poses.skeleton import Skeleton
 
 METHODS = ("previous", "linear")
-MAX_GAP = 12  # frames, half a second; a joint that is away longer is hidden: the person has turned
+MAX_GAP = 12  # frames, half a second; a joint that is missing for longer is hidden, because the person has turned
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Motion:
     """The poses of the target frames, completed.
 
     Attributes:
-        names: T names of frames.
+        names: the names of the T frames.
         keypoints: int32 `(T, joints, 2)`, (y, x) in pixels of the frames, −1 where missing.
-        empty: number of frames in which nobody was found.
-        filled: number of joints that were taken from another frame, in frames with somebody.
+        empty: number of frames in which no person was found.
+        filled: number of joints that were taken from another frame, counted in frames with a person.
     """
 
     names: tuple[str, ...]
@@ -34,28 +34,29 @@ class Motion:
 
 
 def frame_order(names: Sequence[str]) -> list[int]:
-    """Rows of `names` in the order of the frames: by name, where digits count as numbers (`2.jpg` before `10.jpg`)."""
+    """Rows of `names` in the order of the frames: by name, with digits read as numbers (`2.jpg` before `10.jpg`)."""
 
     def key(row: int) -> tuple[list[str | tuple[int, str]], str]:
         parts: list[str | tuple[int, str]] = []
         for text, digits in re.findall(r"([^0-9]*)([0-9]*)", names[row]):
-            parts += [text, (len(digits.lstrip("0")), digits.lstrip("0"))]  # more digits: a larger number
+            parts += [text, (len(digits.lstrip("0")), digits.lstrip("0"))]  # the number with more digits is larger
         return parts, names[row]
 
     return sorted(range(len(names)), key=key)
 
 
 def fill_missing(keypoints: np.ndarray, method: str = "previous", max_gap: int | None = None) -> np.ndarray:
-    """Fills joints that were not found in some frames from other frames.
+    """Fills joints that were not found in some frames, using other frames.
 
     Args:
         keypoints: integers `(frames, joints, 2)`, (y, x) in pixels, −1 where missing; frames in order.
-        method: `previous`: where the joint was in the frame before, as the release does for animation;
-            `linear`: on the line between the frames before and after. Before the first frame (and with
-            `linear` after the last one) in which a joint was found, it is where it was there.
-        max_gap: joints that are missing in more frames than this in a row stay missing; None: all are filled.
+        method: `previous` takes the place of the joint in the frame before, as the release does for
+            animation; `linear` interpolates between the frames before and after. Before the first frame in
+            which a joint was found (and, with `linear`, after the last one), the joint has its place in that
+            frame.
+        max_gap: joints that are missing in more than this many frames in a row stay missing; None: all are filled.
     Returns: int32, the same shape; a joint that was never found stays −1.
-    Raises: InputError: another method, or a gap below 1.
+    Raises: InputError: the method is unknown, or the gap is below 1.
     """
     if method not in METHODS:
         raise InputError(f"method {method!r} is not known; allowed: {', '.join(METHODS)}")
@@ -64,7 +65,7 @@ def fill_missing(keypoints: np.ndarray, method: str = "previous", max_gap: int |
     is_found = found(keypoints)
     count = len(is_found)
     frames = np.arange(count)[:, None]
-    # The nearest frames with the joint, up to and from each frame; −1 and `count` where there is none.
+    # The nearest frame with the joint at or before each frame (−1 if none), and at or after it (`count` if none).
     before = np.maximum.accumulate(np.where(is_found, frames, -1), axis=0)
     after = np.minimum.accumulate(np.where(is_found, frames, count)[::-1], axis=0)[::-1]
     first, last = np.where(before < 0, after, before), np.where(after == count, before, after)
@@ -78,12 +79,12 @@ def fill_missing(keypoints: np.ndarray, method: str = "previous", max_gap: int |
 
 
 def complete(annotations: Annotations, skeleton: Skeleton) -> Motion:
-    """Fills what was not found in some frames from the frames before (at the start: after).
+    """Fills joints that were not found in some frames from the frames before (at the start, from those after).
 
-    Frames without anybody hold the whole pose. The joints that the skeleton requires are filled
-    always, others if they were away for 12 frames at most: after that they are hidden.
+    Frames without a person get the whole pose of another frame. Joints that the skeleton requires are always
+    filled. Other joints are filled if they are missing in at most 12 frames in a row; otherwise they count as hidden.
 
-    Raises: InputError: nobody in any frame, or a required joint in none.
+    Raises: InputError: no frame has a person, or a required joint was found in no frame.
     """
     keypoints = annotations.keypoints
     someone = found(keypoints).any(axis=1)
@@ -100,7 +101,7 @@ def complete(annotations: Annotations, skeleton: Skeleton) -> Motion:
             f"{annotations.path}: in none of the {len(keypoints)} frames was {', '.join(lacking)} found; "
             f"the generator needs {', '.join(skeleton.required)}"
         )
-    # The frame that stands in for each: itself, the last one with somebody, or the first one with somebody.
+    # The frame whose pose each frame takes: itself, the last one before with a person, or the first one with a person.
     numbers = np.arange(len(keypoints))
     held = np.maximum.accumulate(np.where(someone, numbers, -1))
     held = keypoints[np.where(held < 0, someone.argmax(), held)]

@@ -1,8 +1,8 @@
 """The articulated object as data: joints, drawing edges and rigid body parts.
 
 "Our body-region definition is the only human-specific part of the proposed approach" (paper,
-Section 3.1). All of it stands here. Another object (an animal, a face) is another `Skeleton`,
-loaded from a JSON or TOML file; no other module knows a number of joints or of parts.
+Section 3.1). All of this definition is in this module. Another object (an animal, a face) is another
+`Skeleton`, loaded from a JSON or TOML file; no other module contains a number of joints or parts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pose_gan.files.records import build
 
 if sys.version_info >= (3, 11):
     import tomllib
-else:  # pragma: no cover - the same parser under its earlier name
+else:  # pragma: no cover - the same parser, under its earlier name
     import tomli as tomllib
 
 PART_KINDS = ("whole", "square", "limb")
@@ -28,7 +28,7 @@ PART_KINDS = ("whole", "square", "limb")
 
 @dataclass(frozen=True)
 class Part:
-    """A rigid body part: where its mask lies in a pose, and which points fit its transform.
+    """A rigid body part: the place of its mask in a pose, and the points to which its transform is fitted.
 
     Attributes:
         name: unique name.
@@ -36,13 +36,13 @@ class Part:
             `square`: the mask is an axis-aligned square around the mean of the found `joints`; the
             transform is fitted on the joints found in both poses and on `anchors`.
             `limb`: the mask is a rectangle along `joints[0]` → `joints[1]`; the transform maps
-            rectangle to rectangle, and the mirror limb of the source may stand in (Appendix B).
+            rectangle to rectangle, and the mirror limb of the source may replace a missing one (Appendix B).
         joints: joint names.
-        anchors: `square` only: joints that take part in the fit, not in the mask.
+        anchors: `square` only: joints that are used for the fit, but not for the mask.
         size: `square`: half side; `limb`: half width; in torso lengths (`scale_sides`).
-        near: `limb`: how far the rectangle goes beyond `joints[0]`, in limb lengths.
-        mask_far, transform_far: `limb`: how far it goes beyond `joints[1]`, in lengths of the limb
-            as already extended at the near end; for the mask, and for fitting the transform.
+        near: `limb`: how far the rectangle reaches beyond `joints[0]`, in limb lengths.
+        mask_far, transform_far: `limb`: how far it reaches beyond `joints[1]`, in lengths of the limb
+            after its extension at the near end; for the mask, and for fitting the transform.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Stroke:
-    """One figure of the stick-man drawing.
+    """One line or polygon of the stick-man drawing.
 
     Attributes:
         kind: `line` (two points) or `fill` (a polygon).
@@ -81,8 +81,8 @@ class Skeleton:
         joints: joint names, in the order of the annotation files.
         edges: pairs of joint names to draw.
         required: joints without which an image is not valid (no pairs are made from it).
-        mirror_pairs: (right, left) joint names. They swap under a horizontal flip, and give each
-            limb its mirror limb.
+        mirror_pairs: (right, left) joint names. The two joints swap under a horizontal flip, and the pairs
+            determine the mirror limb of each limb.
         scale_sides: pairs of joint names; the object's scale `st` is the root of the mean squared
             length of those sides that are found.
         parts: the rigid parts, in the order of the masks' and transforms' second axis.
@@ -92,7 +92,7 @@ class Skeleton:
             mask-IS (Ma et al. 2017).
         strokes: the stick-man drawing, painted in order (`--pose_rep_type stickman`).
 
-    Raises: InputError: a name that is not a joint, a repeated name, a part of the wrong form.
+    Raises: InputError: a name is not a joint or is repeated, or a part has the wrong form.
     """
 
     name: str
@@ -111,12 +111,12 @@ class Skeleton:
 
     @property
     def num_joints(self) -> int:
-        """The number of joints: the rows of a keypoint array."""
+        """The number of joints, which is the number of rows of a keypoint array."""
         return len(self.joints)
 
     @property
     def num_parts(self) -> int:
-        """The number of parts: the second axis of masks and of transforms."""
+        """The number of parts, which is the size of the second axis of masks and transforms."""
         return len(self.parts)
 
     @cached_property
@@ -140,7 +140,7 @@ class Skeleton:
 
     @property
     def flip_order(self) -> list[int]:
-        """`keypoints[..., flip_order, :]` renames the joints after a horizontal flip."""
+        """The joint order after a horizontal flip: `keypoints[..., flip_order, :]` renames the joints."""
         return [self.index(self.mirror(joint)) for joint in self.joints]
 
     def to_dict(self) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class Skeleton:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], where: str = "skeleton") -> Skeleton:
-        """Builds a skeleton from `to_dict`'s form. Raises InputError naming `where` and the key."""
+        """Builds a skeleton from the form of `to_dict`. Raises InputError that names `where` and the key."""
         return build(cls, values, where)
 
 
@@ -158,7 +158,7 @@ def load_skeleton(path: str | Path) -> Skeleton:
 
     Args:
         path: a `.json` or `.toml` file; its keys are the attributes of `Skeleton`.
-    Raises: InputError: absent file, other suffix, syntax error, unknown or missing key.
+    Raises: InputError: the file is absent, or has another suffix, a syntax error, or an unknown or missing key.
     """
     path = Path(path)
     readers = {".json": json.loads, ".toml": tomllib.loads}
@@ -170,7 +170,7 @@ def load_skeleton(path: str | Path) -> Skeleton:
         raise InputError(f"{path}: no such skeleton file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # syntax of JSON or TOML, not UTF-8
+    except (ValueError, RecursionError) as error:  # wrong JSON or TOML syntax, or not UTF-8
         raise InputError(f"{path}: {error}") from None
     return Skeleton.from_dict(values, where=str(path))
 
@@ -222,7 +222,7 @@ def _check(skeleton: Skeleton) -> None:
 
 
 def _coco18() -> Skeleton:
-    upper, lower = (0.1, 0.1), (0.5, 0.3)  # beyond the far joint: in the mask, in the transform
+    upper, lower = (0.1, 0.1), (0.5, 0.3)  # extension beyond the far joint, of the mask and of the transform
 
     def limb(name: str, side: str, fr: str, to: str, far: tuple[float, float]) -> Part:
         return Part(f"{side}_{name}", "limb", (side + fr, side + to), size=0.2, mask_far=far[0], transform_far=far[1])

@@ -1,1 +1,1 @@
-"""What people run: a verb of `pose-gan` a module."""
+"""The programs that people run. Each module is one verb of `pose-gan`."""

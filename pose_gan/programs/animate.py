@@ -1,4 +1,4 @@
-"""`pose-gan animate`: a person from one photo moves as the one in other frames does."""
+"""`pose-gan animate`: the person of one photo makes the movements of the person in other frames."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ EPILOG = """examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = verb_parser("animate", "Moves a person from one photo as the one in other frames moves.", EPILOG)
+    parser = verb_parser(
+        "animate", "Gives the person of one photo the movements of the person in other frames.", EPILOG
+    )
     needed, optional = parser.add_argument_group("required"), parser.add_argument_group("optional")
-    motion = "whose motion: a folder of frames, an animated GIF, a video, or an annotation CSV (one pose a frame)"
+    motion = "the motion: a folder of frames, an animated GIF, a video, or an annotation CSV (one pose per frame)"
     for flag, metavar, text in (
         ("--generator", "RUN_OR_FILE", "folder of a training run (its newest checkpoint), or a model file"),
         ("--source", "IMAGE", "image of the person, of any size"),
@@ -35,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("--output", "PATH", OUTPUTS),
     ):
         needed.add_argument(flag, required=True, metavar=metavar, help=text)
-    optional.add_argument("--pose_estimator", metavar="FILE", help="finds the poses that no file tells (default: none)")
+    optional.add_argument("--pose_estimator", metavar="FILE", help="finds the poses that no file gives (default: none)")
     about = field_descriptions(AnimationConfig)
     for field in dataclasses.fields(AnimationConfig):
         shown = int(field.default) if isinstance(field.default, bool) else field.default

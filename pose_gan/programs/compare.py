@@ -1,4 +1,4 @@
-"""`pose-gan compare`: scores of several runs as one table, a row a run, as the paper's Table 3."""
+"""`pose-gan compare`: scores of several runs as one table with one row per run, like the paper's Table 3."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ EPILOG = """examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = verb_parser("compare", "Puts the scores of several runs into one table, a row a run.", EPILOG)
+    parser = verb_parser("compare", "Puts the scores of several runs into one table, with one row per run.", EPILOG)
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="folder with the metrics.json of pose-gan test or evaluate"
     )
     parser.add_argument(
-        "--names", nargs="+", metavar="NAME", help="what to call them (default: their presets, or their folders)"
+        "--names", nargs="+", metavar="NAME", help="names of the runs (default: their presets, or their folders)"
     )
-    parser.add_argument("--metrics", metavar="NAMES", help="columns, separated by commas (default: all that there are)")
+    parser.add_argument("--metrics", metavar="NAMES", help="columns, separated by commas (default: all of the runs)")
     parser.add_argument("--std", action="store_true", help="show standard deviations too (default: means only)")
     parser.add_argument(
-        "--paper", action="store_true", help="add published rows of the data set (default: measured ones only)"
+        "--paper", action="store_true", help="add published rows of the data set (default: only measured rows)"
     )
     parser.add_argument(
         "--force",
         action="store_true",
-        help="mix runs of other pairs or protocols, and say so under the table (default: refuse to)",
+        help="allow runs with different pairs or protocols, and note it under the table (default: refuse them)",
     )
-    output = parser.add_argument_group("output (Markdown is printed in any case)")
+    output = parser.add_argument_group("output (Markdown is always printed)")
     for name, title in FORMATS.items():
         output.add_argument(f"--{name}", metavar="FILE", help=f"write the table as {title}")
     return parser

@@ -1,4 +1,4 @@
-"""`pose-gan convert`: a checkpoint of the authors' release in our format, once and for all."""
+"""`pose-gan convert`: writes a checkpoint of the authors' release in our format."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ EPILOG = """examples:
 def build_parser() -> argparse.ArgumentParser:
     parser = verb_parser(
         "convert",
-        "Writes a checkpoint of the authors' release (generator or discriminator) in our format; also turns .h5 into "
-        ".keras and back.",
+        "Writes a checkpoint of the authors' release (generator or discriminator) in our format. It also converts .h5 "
+        "to .keras and back.",
         EPILOG,
     )
-    parser.add_argument("input", metavar="IN", help=".h5 of the release, or .h5 or .keras of ours")
+    parser.add_argument("input", metavar="IN", help=".h5 file of the release, or .h5 or .keras file of this package")
     parser.add_argument("output", metavar="OUT", help="file to write; its suffix, .h5 or .keras, chooses the format")
     parser.add_argument(
-        "--overwrite", type=boolean, default=False, metavar="0|1", help="replace OUT if it is there (default: 0)"
+        "--overwrite", type=boolean, default=False, metavar="0|1", help="replace OUT if it exists (default: 0)"
     )
-    title = "what the weights do not tell (default: as the file says, else the first of the release's that fits)"
+    title = "settings that the weights do not show (default: the file's, else the first of the release's that fits)"
     add_config_arguments(parser, ModelConfig, title, TELLING)
     return parser
 

@@ -1,4 +1,4 @@
-"""`pose-gan evaluate`: scores generated images that are there already, made by any program."""
+"""`pose-gan evaluate`: scores existing generated images, which any program may have made."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def build_parser() -> argparse.ArgumentParser:
         "folder",
         nargs="?",
         metavar="FOLDER",
-        help="strips of one size, named <from>_<to>.png as pose-gan test and the release do; names and strips of PATN "
-        "(five pictures) are understood too",
+        help="folder of strips of one size, named <from>_<to>.png as by pose-gan test and the release; names and "
+        "strips of PATN (five pictures) are understood too",
     )
     for kind in ("source", "target", "generated"):
         images.add_argument(f"--{kind}", metavar="DIR", help=f"instead of FOLDER: folder of the {kind} images")
-    images.add_argument("--pairs", metavar="FILE.csv", help="score these pairs (default: all that are there)")
+    images.add_argument("--pairs", metavar="FILE.csv", help="score these pairs (default: all pairs found)")
     poses = parser.add_argument_group("keypoints of the target images (mask and pose metrics need them)")
     poses.add_argument(
         "--annotations",
@@ -59,23 +59,25 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE.csv",
         help="annotation file; may be given several times",
     )
-    poses.add_argument("--dataset", metavar="NAME", help="take the data set's annotation files, of test and train")
+    poses.add_argument("--dataset", metavar="NAME", help="use the annotation files of this data set, test and train")
     default = DataConfig().annotations_dir
     poses.add_argument(
-        "--annotations_dir", default=default, metavar="DIR", help="where those are (default: %(default)s)"
+        "--annotations_dir", default=default, metavar="DIR", help="folder of these files (default: %(default)s)"
     )
     poses.add_argument(
-        "--skeleton", type=flags.skeleton, default=COCO18, metavar="FILE", help="joints (default: coco18)"
+        "--skeleton", type=flags.skeleton, default=COCO18, metavar="FILE", help="skeleton file (default: coco18)"
     )
     add_metric_arguments(parser)
     output = parser.add_argument_group("output")
     output.add_argument(
         "--output_dir",
         metavar="DIR",
-        help="folder of metrics.json, metrics.csv and metrics_per_pair.csv (default: that of the generated images)",
+        help="folder of metrics.json, metrics.csv and metrics_per_pair.csv (default: the generated images' folder)",
     )
     add_output_arguments(output)
-    output.add_argument("--seed", type=seed, default=0, metavar="N", help="of example pairs (default: 0)")
+    output.add_argument(
+        "--seed", type=seed, default=0, metavar="N", help="seed of the choice of example pairs (default: 0)"
+    )
     return parser
 
 
@@ -119,7 +121,7 @@ def _annotations(args: argparse.Namespace) -> Annotations | None:
 
 
 def _joined(files: Sequence[Annotations], skeleton: Skeleton) -> Annotations:
-    """One table of all; an image that stands in several files must have the same keypoints."""
+    """One table from all files. An image that stands in several files must have the same keypoints in all."""
     first: dict[str, tuple[Annotations, np.ndarray]] = {}
     for file in files:
         for name, row in file.rows.items():

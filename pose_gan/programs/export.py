@@ -1,4 +1,4 @@
-"""`pose-gan export`: a trained generator as files for other programs, each tried out."""
+"""`pose-gan export`: writes a trained generator as files for other programs, and tries out each file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EPILOG = """examples:
 def build_parser() -> argparse.ArgumentParser:
     parser = verb_parser(
         "export",
-        "Writes a trained generator in formats that other programs load; each file is loaded back and compared.",
+        "Writes a trained generator in formats that other programs load. Each file is loaded back and compared.",
         EPILOG,
     )
     parser.add_argument(
@@ -31,8 +31,8 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         choices=tuple(EXPORTS),
-        help="what to write: h5 and keras load with this package, savedmodel with TensorFlow, tflite with LiteRT, onnx "
-        "with ONNX Runtime",
+        help="formats to write: this package loads h5 and keras, TensorFlow loads savedmodel, LiteRT loads tflite, "
+        "ONNX Runtime loads onnx",
     )
     parser.add_argument(
         "--output", metavar="DIR", help="folder of the files (default: export/ in the run's folder, or beside the file)"
@@ -42,10 +42,10 @@ def build_parser() -> argparse.ArgumentParser:
         type=boolean,
         default=True,
         metavar="0|1",
-        help="load each file back, compare its images and measure milliseconds an image (default: 1)",
+        help="load each file back, compare its images and measure milliseconds per image (default: 1)",
     )
     parser.add_argument(
-        "--overwrite", type=boolean, default=False, metavar="0|1", help="replace files that are there (default: 0)"
+        "--overwrite", type=boolean, default=False, metavar="0|1", help="replace existing files (default: 0)"
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""`pose-gan figure`: several runs side by side on the same pairs, as the paper's Fig. 4."""
+"""`pose-gan figure`: draws several runs side by side on the same pairs, like the paper's Fig. 4."""
 
 from __future__ import annotations
 
@@ -20,29 +20,33 @@ EPILOG = """examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = verb_parser("figure", "Draws what several runs generate for the same pairs, side by side.", EPILOG)
+    parser = verb_parser(
+        "figure", "Draws the images that several runs generated for the same pairs, side by side.", EPILOG
+    )
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="folder of strips and metrics.json, from pose-gan test or evaluate"
     )
     parser.add_argument("--output", required=True, metavar="FILE", help="picture to write, .png or .pdf")
     parser.add_argument(
-        "--names", nargs="+", metavar="NAME", help="headers, one a run (default: their presets, or their folders)"
+        "--names", nargs="+", metavar="NAME", help="headers, one per run (default: their presets, or their folders)"
     )
     pairs = parser.add_argument_group("pairs")
-    pairs.add_argument("--rows", nargs="+", metavar="STRIP", help="show these, by the names of their strips")
-    pairs.add_argument("--pairs", type=_number, default=6, metavar="N", help="or so many (default: %(default)s)")
+    pairs.add_argument("--rows", nargs="+", metavar="STRIP", help="show the pairs of these strips")
     pairs.add_argument(
-        "--choose", choices=CHOICES, default="random", help="which: drawn at random, or by score (default: %(default)s)"
+        "--pairs", type=_number, default=6, metavar="N", help="without --rows: number of pairs (default: %(default)s)"
+    )
+    pairs.add_argument(
+        "--choose", choices=CHOICES, default="random", help="choose pairs at random or by score (default: %(default)s)"
     )
     pairs.add_argument(
         "--by",
         choices=list(METRICS),
         default=RANKING,
         metavar="METRIC",
-        help="which score, averaged over runs (default: %(default)s)",
+        help="the score for best and worst, averaged over runs (default: %(default)s)",
     )
     pairs.add_argument(
-        "--seed", type=_number, default=0, metavar="N", help="of the random choice (default: %(default)s)"
+        "--seed", type=_number, default=0, metavar="N", help="seed of the random choice (default: %(default)s)"
     )
     poses = parser.add_argument_group("poses")
     poses.add_argument(
@@ -50,10 +54,10 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE.csv",
-        help="annotation file; may be given several times (default: those that the runs were scored with)",
+        help="annotation file; may be given several times (default: the files with which the runs were scored)",
     )
     poses.add_argument(
-        "--skeleton", type=flags.skeleton, default=COCO18, metavar="FILE", help="joints (default: coco18)"
+        "--skeleton", type=flags.skeleton, default=COCO18, metavar="FILE", help="skeleton file (default: coco18)"
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""Command-line flags made from the settings' dataclasses, so that a flag, its help and its default stand once."""
+"""Makes command-line flags from the settings' dataclasses. So a flag, its help and its default stand in one place."""
 
 from __future__ import annotations
 
@@ -53,17 +53,20 @@ def skeleton(path: str) -> Skeleton:
     """Type of flags that take a skeleton file."""
     try:
         return load_skeleton(path)
-    except InputError as error:  # as a ValueError, argparse would drop its message
+    except InputError as error:  # argparse drops the message of a ValueError such as InputError
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_config_arguments(
     parser: argparse.ArgumentParser, kind: type, title: str, names: Collection[str] | None = None
 ) -> None:
-    """Adds a flag for each field of the settings class `kind`; flags not given are absent from the result.
+    """Adds a flag for each field of the settings class `kind`. Flags that are not given are absent from the result.
 
     Args:
-        names: of the fields; None: all.
+        parser: the parser that gets the flags.
+        kind: the settings class, a dataclass.
+        title: title of the group of flags.
+        names: names of the fields; None: all fields.
     """
     group = parser.add_argument_group(title)
     descriptions, hints = field_descriptions(kind), typing.get_type_hints(kind)
@@ -80,7 +83,7 @@ def add_config_arguments(
         else:
             options["metavar"] = _metavar(field.name, options["type"])
         help_text = descriptions[field.name]
-        if not re.search(r"; None: .*$", help_text):  # which says the default already
+        if not re.search(r"; None: .*$", help_text):  # such a text already says the default
             help_text += f" (default: {_shown_default(field)})"
         help_text = help_text.replace("; None: ", "; default: ")
         group.add_argument(f"--{field.name}", help=help_text.replace("%", "%%"), **options)
@@ -92,14 +95,14 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def pick(kind: type[Config], args: argparse.Namespace, base: Config | None = None) -> Config:
-    """The settings `kind` from the flags that were given, over `base` (default: its defaults)."""
+    """The settings `kind`: the flags that were given override `base` (default: the defaults of `kind`)."""
     names = [field.name for field in dataclasses.fields(kind)]  # pyright: ignore[reportArgumentType]
     given = {name: getattr(args, name) for name in names if hasattr(args, name)}
     return kind(**given) if base is None else dataclasses.replace(base, **given)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def data_config(args: argparse.Namespace, base: DataConfig | None = None) -> DataConfig:
-    """The data settings from the flags that were given, over `base`."""
+    """The data settings: the flags that were given override `base`."""
     return pick(DataConfig, args, base)
 
 

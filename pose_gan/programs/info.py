@@ -1,4 +1,4 @@
-"""`pose-gan info`: what a model file knows of itself, in any format."""
+"""`pose-gan info`: prints the metadata of a model file of any format."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EPILOG = """examples:
 
 def build_parser() -> argparse.ArgumentParser:
     parser = verb_parser(
-        "info", "Prints what a model file knows of itself: settings, skeleton, training run, version.", EPILOG
+        "info", "Prints the metadata of a model file: settings, skeleton, training run and version.", EPILOG
     )
     parser.add_argument(
         "file",
@@ -32,12 +32,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder of a training run (its newest checkpoint), .h5, .keras, .tflite or .onnx file, SavedModel, or a "
         "checkpoint of the authors' release",
     )
-    parser.add_argument("--json", action="store_true", help="print everything as JSON, the whole skeleton included")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON, including the whole skeleton")
     return parser
 
 
 def lines(info: ModelInfo) -> list[tuple[str, str]]:
-    """Name and value of everything, in words."""
+    """The names and values of all metadata, in words."""
     model = info.model
     height, width = model.image_size
     shown: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What the programs that score have in common: flags for metrics and outputs, and writing what they ask for."""
+"""Parts shared by the programs that score: the flags for metrics and outputs, and the writing of the outputs."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         "--metrics",
         type=_metric_names,
         metavar="NAMES",
-        help=f"separated by commas, or all, out of {', '.join(METRICS)} (default: {', '.join(BY_DEFAULT)}, and those "
-        "whose files are given)",
+        help=f"metrics separated by commas, or all; allowed: {', '.join(METRICS)} (default: {', '.join(BY_DEFAULT)}, "
+        "and those whose files are given)",
     )
     group.add_argument(
         "--real",
         type=flags.boolean,
         default=False,
         metavar="0|1",
-        help="score the real target images too, as the last row of the paper's Table 1 (default: 0)",
+        help="score the real target images too, as in the last row of the paper's Table 1 (default: 0)",
     )
     flags.add_config_arguments(parser, MetricOptions, "files that some metrics need")
 
@@ -55,7 +55,7 @@ def seed(text: str) -> int:
 
 
 def check_outputs(args: argparse.Namespace) -> None:
-    """Raises InputError: a file that `write_outputs` could not write, known before anything slow is done."""
+    """Raises InputError if `write_outputs` could not write a file. This is checked before any slow step."""
     for flag, path, suffixes in (("report", args.report, (".html",)), ("grid", args.grid, (".png", ".jpg"))):
         if path and Path(path).suffix not in suffixes:
             raise InputError(f"--{flag} {path}: the name must end in {' or '.join(suffixes)}")
@@ -66,7 +66,7 @@ def check_outputs(args: argparse.Namespace) -> None:
 
 
 def make_scorer(args: argparse.Namespace) -> Scorer:
-    """What the flags of `add_metric_arguments` ask for. Raises InputError: bad names or files."""
+    """The scorer for the flags of `add_metric_arguments`. Raises InputError for bad names or files."""
     from pose_gan.evaluation.scoring import Scorer
 
     options = flags.pick(MetricOptions, args)
@@ -81,7 +81,7 @@ def write_outputs(
     options: Mapping[str, Any],
     history: Path | None = None,
 ) -> None:
-    """Saves scores in `folder`, writes what the flags of `add_output_arguments` ask for, and prints the scores."""
+    """Saves the scores in `folder`, writes the outputs that `add_output_arguments` offers, and prints the scores."""
     from pose_gan.evaluation.report import write_grid, write_report
     from pose_gan.evaluation.scores import append_line
 

@@ -1,7 +1,7 @@
-"""The settings of a run, out of flags, preset, data set and a given generator.
+"""The settings of a run, put together from flags, preset, data set and a given generator.
 
-Flags win over the preset, the preset over the data set, the data set over the generator that a run begins from, and
-that over the defaults.
+Flags override the preset, the preset overrides the data set's settings, and these override the settings of the
+generator with which a run begins. The generator's settings override the defaults.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from pose_gan.programs.flags import data_config, pick
 
 
 def run_config(args: argparse.Namespace) -> RunConfig:
-    """All settings of a new run: defaults, then those of the generator that it begins with, then the data set's, then
-    the preset's, then the flags given.
+    """All settings of a new run.
 
-    Raises: InputError: a value that is not allowed, or values that do not go together.
+    Each source overrides the ones before it: the defaults, the generator with which the run begins, the data set, the
+    preset, and the flags given.
+
+    Raises: InputError: a value is not allowed, or values do not go together.
     """
     data = data_config(args)
     known = dataset_defaults(data.dataset, getattr(args, "image_size", None))
@@ -34,7 +36,7 @@ def run_config(args: argparse.Namespace) -> RunConfig:
 
 
 def _begun_from(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
-    """The model settings of the generator checkpoint that was given; what only a discriminator has is left out."""
+    """The model settings of the given generator checkpoint, without the setting that only a discriminator has."""
     checkpoint = getattr(args, "generator_checkpoint", None)
     if checkpoint is None:
         return {}
@@ -47,13 +49,16 @@ def _begun_from(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
 
 
 def release_settings(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
-    """What the flags given and the data set tell of a checkpoint of the authors' release."""
+    """The settings of a checkpoint of the authors' release that the given flags and the data set determine."""
     size = {"image_size": DATASETS[dataset].image_size} if dataset in DATASETS else {}
     return size | {name: getattr(args, name) for name in TELLING if hasattr(args, name)}
 
 
 def resumed_config(args: argparse.Namespace, saved: RunConfig) -> RunConfig:
-    """A saved run's settings with the flags given now. Raises InputError if they change what is trained."""
+    """A saved run's settings, overridden by the flags given now.
+
+    Raises InputError if the flags change the model, the losses or the order of the data.
+    """
     if getattr(args, "preset", None):
         known = dataset_defaults(saved.data.dataset, saved.model.image_size)
         args = argparse.Namespace(**{**preset(args.preset, known.nn_window), **vars(args)})

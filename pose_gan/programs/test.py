@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="RUN_OR_FILE",
         help="folder of a training run (its newest checkpoint, with the run's data settings), or a model file",
     )
-    model.add_argument("--batch_size", type=_count, default=16, metavar="N", help="pairs a batch (default: 16)")
+    model.add_argument("--batch_size", type=_count, default=16, metavar="N", help="pairs per batch (default: 16)")
     model.add_argument(
         "--use_dropout_test", type=boolean, default=False, metavar="0|1", help="keep dropout on (default: 0)"
     )
@@ -66,17 +66,19 @@ def build_parser() -> argparse.ArgumentParser:
         type=boolean,
         default=False,
         metavar="0|1",
-        help="generate nothing, score the strips that are in the folder (default: 0)",
+        help="generate nothing, and score the strips in the folder (default: 0)",
     )
     output.add_argument(
         "--overwrite",
         type=boolean,
         default=False,
         metavar="0|1",
-        help="replace strips that another generator made in this folder (default: 0; strips of the same one are kept)",
+        help="replace strips that another generator made in this folder; strips of the same one stay (default: 0)",
     )
     add_output_arguments(output)
-    output.add_argument("--seed", type=seed, default=0, metavar="N", help="of example pairs and dropout (default: 0)")
+    output.add_argument(
+        "--seed", type=seed, default=0, metavar="N", help="seed of example pairs and dropout (default: 0)"
+    )
     return parser
 
 
@@ -132,7 +134,7 @@ def _count(text: str) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """What can be known to be wrong before anything slow is done."""
+    """Raises InputError for faults that can be found before any slow step."""
     if not args.generator_checkpoint and not args.load_generated_images:
         raise InputError(
             "--generator_checkpoint is missing: a run folder or a model file; "
@@ -144,7 +146,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _run(checkpoint: str | None) -> tuple[Path | None, RunConfig | None]:
-    """Folder and settings of the run, if `checkpoint` is the folder of one."""
+    """Folder and settings of the run, if `checkpoint` is the folder of a run."""
     if not checkpoint or not Path(checkpoint).is_dir():
         return None, None
     run_dir = Path(checkpoint)
@@ -162,7 +164,7 @@ def _load(args: argparse.Namespace, dataset: str) -> keras.Model:
 
 
 def _compare(args: argparse.Namespace, model: ModelConfig) -> None:
-    """Raises InputError if a model flag that was given is not what the generator was built with."""
+    """Raises InputError if a given model flag differs from the setting with which the generator was built."""
     asked = pick(ModelConfig, args, model)
     for name, value in vars(asked).items():
         same = value == getattr(model, name) or name == "disc_type"
@@ -174,7 +176,7 @@ def _compare(args: argparse.Namespace, model: ModelConfig) -> None:
 
 
 def _options(args: argparse.Namespace, data: DataConfig, run: RunConfig | None) -> dict[str, Any]:
-    """All settings that count, flat, for the records; the run's own under `training: `."""
+    """All relevant settings as a flat table for the records. The run's settings have the prefix `training: `."""
     options = {name: value for name, value in vars(args).items() if name not in ("skeleton", "metrics")}
     options |= dataclasses.asdict(data)
     if run:

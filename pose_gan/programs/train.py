@@ -1,4 +1,4 @@
-"""`pose-gan train`: trains a generator, or goes on with a run."""
+"""`pose-gan train`: trains a generator, or continues a run."""
 
 from __future__ import annotations
 
@@ -29,15 +29,18 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--preset",
         choices=presets.PRESETS,
-        help="the losses and skips of a row of the paper's Table 3 (fm is PercLoss); flags given beside it win "
-        "(default: none, that is dsc)",
+        help="the losses and skips of a row of the paper's Table 3 (fm is PercLoss); other flags override it "
+        "(default: none, which is the same as dsc)",
     )
     group.add_argument("--output_dir", metavar="DIR", help="the run's folder (default: the next runs/NNNNN-NAME)")
-    group.add_argument("--checkpoints_dir", metavar="DIR", help="its checkpoints (default: OUTPUT_DIR/checkpoints)")
+    group.add_argument(
+        "--checkpoints_dir", metavar="DIR", help="folder of checkpoints (default: OUTPUT_DIR/checkpoints)"
+    )
     group.add_argument(
         "--resume",
         metavar="RUN|auto",
-        help="continue the run in this folder; auto: the one in --output_dir, or start it (default: start a new run)",
+        help="continue the run in this folder; auto: continue the run in --output_dir, or start it if there is none "
+        "(default: start a new run)",
     )
     group.add_argument("--dry_run", action="store_true", help="print the settings, check the data, and stop")
     add_data_arguments(parser)
@@ -67,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> tuple[RunConfig, Path, Path]:
-    """Settings, folder and folder of checkpoints of the run that is asked for."""
+    """Settings, folder and folder of checkpoints of the requested run."""
     run = args.output_dir if args.resume in (None, "auto") else args.resume
     if args.resume == "auto" and run is None:
         raise InputError("--resume auto needs --output_dir, the folder of the run")
@@ -84,7 +87,7 @@ def _run(args: argparse.Namespace) -> tuple[RunConfig, Path, Path]:
 
 
 def _dry_run(config: RunConfig, output_dir: Path) -> int:
-    """Checks the data and prints what a run would do. Raises InputError as the run would."""
+    """Prints the settings of the run and checks its data. Raises InputError in the same cases as the run."""
     from pose_gan.data.pair_data import open_pairs
 
     model = config.model

@@ -1,4 +1,4 @@
-"""One command with many verbs, each a module with `build_parser()` and `main(argv)`."""
+"""One command with many verbs. Each verb is a module with `build_parser()` and `main(argv)`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Verbs:
     """The verbs of a command.
 
     Attributes:
-        command: as users type it.
-        description: what the command is for.
-        package: where the verbs' modules are; `import-market` is the module `import_market`.
-        about: verb → what it does, in a few words.
+        command: the command as users type it.
+        description: the purpose of the command.
+        package: the package of the verbs' modules; the verb `import-market` is the module `import_market`.
+        about: verb → short description of its action.
     """
 
     command: str
@@ -42,9 +42,9 @@ class Verbs:
         )
 
     def run(self, arguments: Sequence[str]) -> int:
-        """Runs the verb `arguments[0]` with the other arguments. Returns: its exit status.
+        """Runs the verb `arguments[0]` with the other arguments, and returns its exit status.
 
-        Raises: InputError: there is no such verb; whatever the verb raises.
+        Raises: InputError: there is no such verb. Errors of the verb itself are passed on.
         """
         if not arguments or arguments[0] in ("-h", "--help"):
             print(self.usage(), file=sys.stdout if arguments else sys.stderr)
@@ -56,7 +56,7 @@ class Verbs:
 
 
 def verb_parser(verb: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """The parser of `pose-gan VERB`: flags must be spelled out, and the epilog keeps its lines."""
+    """The parser of `pose-gan VERB`. Flags cannot be abbreviated, and the epilog keeps its line breaks."""
     return argparse.ArgumentParser(
         f"pose-gan {verb}",
         description=description,
@@ -67,11 +67,11 @@ def verb_parser(verb: str, description: str, epilog: str) -> argparse.ArgumentPa
 
 
 def command_line(verb: str, argv: Sequence[str] | None) -> str:
-    """What the user typed, for records: the form in which it can be typed again.
+    """The user's command line for the records, in a form that can be typed again.
 
     Args:
-        verb: of `pose-gan`.
-        argv: as `main` got them; None: those of the process.
+        verb: the verb of `pose-gan`.
+        argv: the arguments of `main`; None: those of the process.
     """
     words = argv if argv is not None else sys.argv[1:]
     return shlex.join(["pose-gan", *verb.split(), *words])

@@ -1,1 +1,1 @@
-"""The losses at work (paper, Section 4): one iteration, the loop around it, checkpoints, the log."""
+"""Training (paper, Section 4): one iteration, the loop around it, checkpoints and the log."""

@@ -1,8 +1,8 @@
-"""Checkpoints of a training run: everything that is needed to go on as if never stopped.
+"""Checkpoints of a training run: everything that a run needs to continue as if it had never stopped.
 
-A run's folder of checkpoints holds `step-00002000/` (one a checkpoint) and `LAST`, a text file with
-the name of the newest. A checkpoint is written beside them, moved into place, and only then named in
-`LAST`: a kill at any moment leaves the run with a whole checkpoint.
+A run's folder of checkpoints holds one folder per checkpoint, such as `step-00002000/`, and `LAST`, a text
+file with the name of the newest one. A checkpoint is written beside them, moved into place, and only then
+named in `LAST`. So the run still has a complete checkpoint if it is killed at any moment.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ def save_checkpoint(
     state: dict[str, Any],
     keep: int = 0,
 ) -> Path:
-    """Writes the checkpoint of `step` and makes it the run's last.
+    """Writes the checkpoint of `step` and makes it the last one of the run.
 
     Args:
         folder: the run's folder of checkpoints.
-        step: generator updates done.
+        step: number of generator updates so far.
         models: file name → model and its metadata, saved as stand-alone files.
         variables: group name → all variables to restore (weights, optimizer slots, random states).
         state: JSON values to restore (data position, …).
-        keep: how many checkpoints stay; older ones are deleted. 0 keeps all.
+        keep: number of checkpoints to keep; older ones are deleted. 0 keeps all.
     Returns: the checkpoint's folder.
     """
     folder = Path(folder)
     target = folder / f"step-{step:08d}"
-    for unfinished in folder.glob(".step-*"):  # left by a kill
+    for unfinished in folder.glob(".step-*"):  # a killed run left it
         shutil.rmtree(unfinished)
     if latest_checkpoint(folder) != target:
-        if target.is_dir():  # of a later part of the run, which was given up for an older checkpoint
+        if target.is_dir():  # the run reached this step before, but was continued from an older checkpoint
             shutil.rmtree(target)
         with atomic_path(target) as temporary:
             temporary.mkdir()
@@ -79,7 +79,7 @@ def restore_checkpoint(
 ) -> dict[str, Any]:
     """Loads a checkpoint's variables in place and returns its state.
 
-    Raises: InputError: a damaged checkpoint, or one of another architecture.
+    Raises: InputError: the checkpoint is damaged, or belongs to another architecture.
     """
     checkpoint = Path(checkpoint)
     try:

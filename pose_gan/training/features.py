@@ -1,4 +1,4 @@
-"""Frozen networks that losses look through: VGG-19 features and a pose estimator's heat maps."""
+"""Frozen networks that losses use: VGG-19 features and the heat maps of a pose estimator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pose_gan.estimators.pretrained import imagenet_weights
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
 VGG_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
-RANDOM_SEED = 19  # `random` weights are the same in every run
+RANDOM_SEED = 19  # so that `random` weights are the same in every run
 
 _BGR_MEANS = (103.939, 116.779, 123.68)
 
@@ -31,10 +31,10 @@ class VGGFeatures(keras.layers.Layer):
         input_size: (height, width) of the images.
 
     Call arguments: images `(B, H, W, 3)` in [-1, 1].
-    Returns: a list of `(B, h, w, C)`, one a layer.
-    Raises: InputError: an unknown layer; weights that cannot be had or read.
-    Deviation: the release subtracts the BGR means before it reverses the channels; the order here is
-        the one that VGG-19 was trained with.
+    Returns: a list of `(B, h, w, C)`, one per layer.
+    Raises: InputError: a layer is unknown, or the weights cannot be downloaded or read.
+    Deviation: the release subtracts the BGR means before it reverses the channels. Here, the channels are
+        reversed first, as when VGG-19 was trained.
     """
 
     def __init__(self, layers: Sequence[str], weights: str, input_size: tuple[int, int]) -> None:
@@ -57,7 +57,7 @@ class VGGFeatures(keras.layers.Layer):
 def _vgg19(weights: str, input_size: tuple[int, int]) -> keras.Model:
     model = keras.applications.VGG19(include_top=False, weights=None, input_shape=(*input_size, 3))
     if weights == "random":
-        rng = np.random.default_rng(RANDOM_SEED)  # not Keras' generator: that one belongs to the run
+        rng = np.random.default_rng(RANDOM_SEED)  # Keras' own generator belongs to the run
         for weight in model.weights:
             deviation = np.sqrt(2.0 / np.prod(weight.shape[:-1])) if len(weight.shape) == 4 else 0.0  # He et al. 2015
             weight.assign(rng.normal(0.0, deviation, weight.shape))
@@ -85,12 +85,12 @@ def load_pose_maps(
     """A pose estimator as a function from images to heat maps, for the structure loss.
 
     Args:
-        path: a network that gives heat maps; see `pose_gan.estimators.networks.open_network`. Of its
-            maps the first `joints` are taken.
+        path: a network that gives heat maps; see `pose_gan.estimators.networks.open_network`. Only its
+            first `joints` maps are used.
         image_size: (height, width) of the images, in pixels.
         skeleton: gives the number of joints.
     Returns: images `(B, H, W, 3)` in [-1, 1], RGB → heat maps `(B, h, w, joints)`.
-    Raises: InputError: no such network, or too few maps.
+    Raises: InputError: there is no such network, or it gives too few maps.
     """
     network = open_network(path)
     count = network.count_maps(image_size)

@@ -25,7 +25,7 @@ class GAN:
 
     Attributes:
         generator, discriminator: the networks.
-        batches_per_iteration: how many batches `train_step` takes.
+        batches_per_iteration: number of batches that `train_step` takes.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -66,7 +66,7 @@ class GAN:
         }
 
     def models(self) -> tuple[keras.Model, keras.Model]:
-        """Generator and discriminator as they are to be saved: in float32, whatever they were trained in."""
+        """Generator and discriminator in the form to save: float32, whatever precision they were trained in."""
         if self.config.train.precision == "float32":
             return self.generator, self.discriminator
         copies = build_generator(self.config.model), build_discriminator(self.config.model)
@@ -99,7 +99,7 @@ class GAN:
         return report | self._update_generator(batches.pop(0))
 
     def _update_generator(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """The generator's update; with `shared_forward` its images serve the discriminator's first."""
+        """The generator's update. With `shared_forward`, its images are first used to update the discriminator."""
         report: dict[str, tf.Tensor] = {}
         with tf.GradientTape() as tape:
             generated = self._generate(batch, training=True)
@@ -112,7 +112,7 @@ class GAN:
         return report | terms
 
     def _update_discriminator(self, real: Batch, fake: Batch, generated: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One update on the photographs of `real` and on images `generated` for `fake`."""
+        """One update, on the photographs of `real` and on the images `generated` for the batch `fake`."""
         images = tf.concat([real["target_image"], generated], axis=0)
         both = {key: tf.concat([real[key], fake[key]], axis=0) for key in real if key != "target_image"}
         with tf.GradientTape() as tape:
@@ -137,7 +137,7 @@ class GAN:
         return self._logits([values[tensor.name] for tensor in self._logits.inputs], training=True)
 
     def _generator_losses(self, batch: Batch, generated: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Each loss, unweighted, and `generator`, their weighted sum (Eq. 10)."""
+        """Each loss without its weight, and `generator`, the weighted sum of all (Eq. 10)."""
         loss, target = self.config.loss, batch["target_image"]
         terms: dict[str, tuple[float, tf.Tensor]] = {}
         if self._adversarial:
@@ -155,7 +155,7 @@ class GAN:
         return {**{name: value for name, (_, value) in terms.items()}, "generator": total}
 
     def _reconstruction_loss(self, generated: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        """L1 or nearest-neighbour loss on pixels, or the sum of it over VGG layers."""
+        """The L1 or nearest-neighbour loss on pixels, or its sum over VGG layers."""
         loss = self.config.loss
         if self._features is None:
             pairs = [(generated, target)]
@@ -179,7 +179,7 @@ def _minimise(
 
 @contextlib.contextmanager
 def _precision(policy: str) -> Iterator[None]:
-    """Layers made inside compute by this Keras policy."""
+    """Layers that are made inside of the block compute with this Keras dtype policy."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

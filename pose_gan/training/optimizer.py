@@ -1,4 +1,4 @@
-"""Adam with one pass over memory."""
+"""Adam that passes over memory once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="pose_gan")
 class FusedAdam(keras.optimizers.Adam):
-    """`keras.optimizers.Adam` with TensorFlow's fused kernel: the same update in one op a variable.
+    """`keras.optimizers.Adam` with TensorFlow's fused kernel: the same update in one op per variable.
 
-    Keras' own update is a dozen element-wise ops over weights and both moments, a tenth of a training
-    iteration on CPU. For gradients that are dense, without AMSGrad.
+    Keras' own update consists of a dozen element-wise ops over the weights and both moments, which take a
+    tenth of a training iteration on CPU. This class needs dense gradients and does not support AMSGrad.
     """
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any) -> None:

@@ -1,7 +1,8 @@
-"""What a training run tells: the console, `log.txt`, `metrics.jsonl`, TensorBoard and sample pictures."""
+"""The outputs of a training run: console, `log.txt`, `metrics.jsonl`, sample pictures, and TensorBoard if installed."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from pose_gan.files.folders import make_folder
 from pose_gan.files.text import read_lines, write_text
 from pose_gan.poses.drawing import write_image
 
-NOT_CURVES = ("step", "epoch")  # what counts up is no curve
+NOT_CURVES = ("step", "epoch")  # counters, which are not drawn as curves
 LOG, METRICS, SAMPLES, TENSORBOARD = "log.txt", "metrics.jsonl", "samples", "tensorboard"
 
 
@@ -26,42 +27,47 @@ class RunLog:
 
     Args:
         folder: the run's folder; it is made.
-        first_step: the step at which this start of the run begins. Records of later steps, which a
-            killed run may have left, are dropped: the run is about to write them again.
+        first_step: the step from which the run starts or continues. Records of later steps, which a
+            killed run may have left, are dropped, because the run will write them again.
     """
 
     def __init__(self, folder: str | os.PathLike[str], first_step: int = 0) -> None:
         self.folder = make_folder(folder)
         self._drop_records_after(first_step)
-        self._board = tf.summary.create_file_writer(os.fspath(self.folder / TENSORBOARD))
+        self._board = None
+        if importlib.util.find_spec("tensorboard"):  # TensorFlow writes its files only where the package is installed
+            self._board = tf.summary.create_file_writer(os.fspath(self.folder / TENSORBOARD))
 
     def say(self, text: str) -> None:
-        """One line for the person who watches, and for `log.txt`."""
+        """Prints one line on the console and adds it to `log.txt`."""
         print(text, flush=True)
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(text + "\n")
 
     def record(self, step: int, values: dict[str, float], split: str = "train") -> None:
-        """A line of `metrics.jsonl` and TensorBoard scalars named `split/name`."""
+        """Adds a line to `metrics.jsonl`, and TensorBoard scalars named `split/name`."""
         line: dict[str, Any] = {"step": step, "split": split, **values}
         with (self.folder / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        with self._board.as_default(step=step):
-            for name, value in values.items():
-                tf.summary.scalar(f"{split}/{name}", value)
-        self._board.flush()
+        if self._board is not None:
+            with self._board.as_default(step=step):
+                for name, value in values.items():
+                    tf.summary.scalar(f"{split}/{name}", value)
+            self._board.flush()
 
     def picture(self, step: int, picture: np.ndarray) -> Path:
-        """A sample grid, uint8 `(H, W, 3)`, as `samples/step-….png` and in TensorBoard. Returns the file."""
+        """Writes a sample grid, uint8 `(H, W, 3)`, as `samples/step-….png` and to TensorBoard. Returns the file."""
         path = self.folder / SAMPLES / f"step-{step:08d}.png"
         write_image(path, picture)
-        with self._board.as_default(step=step):
-            tf.summary.image("samples", picture[None])
-        self._board.flush()
+        if self._board is not None:
+            with self._board.as_default(step=step):
+                tf.summary.image("samples", picture[None])
+            self._board.flush()
         return path
 
     def close(self) -> None:
-        self._board.close()
+        if self._board is not None:
+            self._board.close()
 
     def _drop_records_after(self, step: int) -> None:
         path = self.folder / METRICS
@@ -73,11 +79,11 @@ class RunLog:
 def read_history(path: str | os.PathLike[str]) -> dict[str, tuple[list[float], list[float]]]:
     """Curves from a `metrics.jsonl`: name → steps and values, in order of steps.
 
-    Lines with a `split` other than `train` give curves of their own, `<split>: <name>`. Values that
-    are not finite numbers are left out. Of a step that stands there twice (a run that was resumed),
-    the later line counts. A last line that was cut off (a run that was killed) does not count.
+    Lines with a `split` other than `train` give separate curves, named `<split>: <name>`. Values that
+    are not finite numbers are left out. If a step appears twice (the run was resumed), the later line
+    counts. A last line that was cut off (the run was killed) is ignored.
 
-    Raises: InputError: names the line that is not a JSON object with a number `step`.
+    Raises: InputError: a line is not a JSON object with a number `step`; the message names the line.
     """
     curves: dict[str, dict[float, float]] = {}
     for _, values in _records(path):
@@ -89,7 +95,7 @@ def read_history(path: str | os.PathLike[str]) -> dict[str, tuple[list[float], l
 
 
 def _records(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of a `metrics.jsonl`, as text and as values, but for a last line that was cut off."""
+    """The lines of a `metrics.jsonl`, as text and as values, except a last line that was cut off."""
     lines = read_lines(path)
     for number, line in enumerate(lines, start=1):
         try:

@@ -41,11 +41,11 @@ SAMPLE_COLUMNS = ("source", "source pose", "target pose", "target", "generated")
 
 
 class NonFiniteLossError(RuntimeError):
-    """Training diverged: a loss is not a number any more. The last checkpoint is from before."""
+    """Training diverged: a loss is no longer a finite number. The last checkpoint is from before that."""
 
 
 class _RunningLosses:
-    """Sums of the losses of the steps since the last `take`, and the time they took."""
+    """Sums of the losses over the steps since the last `take`, and the time that these steps took."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Any] = {}
@@ -57,7 +57,7 @@ class _RunningLosses:
         self.count += 1
 
     def take(self) -> tuple[dict[str, float], float]:
-        """The mean losses and the seconds a step; begins anew."""
+        """Returns the mean losses and the seconds per step, and starts again from zero."""
         means = {name: float(value) / self.count for name, value in self._sums.items()}
         pace = (time.monotonic() - self._started) / max(self.count, 1)
         self._sums, self.count, self._started = {}, 0, time.monotonic()
@@ -65,16 +65,16 @@ class _RunningLosses:
 
 
 class Trainer:
-    """One run.
+    """One training run.
 
     Args:
         config: all settings.
         output_dir: the run's folder: options, log, metrics, samples, `generator.h5`.
-        checkpoints_dir: its folder of checkpoints.
+        checkpoints_dir: the run's folder of checkpoints.
         resume: continue from the last checkpoint in `checkpoints_dir`, if there is one.
-        command: what started the run, for its options.
+        command: the command that started the run; it is written to the run's options.
 
-    Raises: InputError: bad data, weights that do not fit, or a folder that holds a run already.
+    Raises: InputError: the data are bad, the weights do not fit, or the folder already holds a run.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Trainer:
         self._stop = threading.Event()
         self._losses = _RunningLosses()
         self._samples = self._sample_batch()
-        # only now, when all that was given is known to be good, something is made
+        # Files and folders are made only now, after all inputs have been checked.
         make_folder(checkpoints_dir)
         self.log = RunLog(output_dir, self.step)
         self._write_options()
@@ -112,7 +112,7 @@ class Trainer:
     def run(self) -> bool:
         """Trains to the end, or until Ctrl-C or SIGTERM. Returns whether the end was reached.
 
-        Raises: NonFiniteLossError, naming the loss and the steps.
+        Raises: NonFiniteLossError: a loss is not finite; the message names the loss and the steps.
         """
         train, log = self.config.train, self.log
         if self.step >= train.total_steps:
@@ -132,7 +132,7 @@ class Trainer:
                 self._losses.add(self.gan.train_step(fetched))
                 self.step += 1
                 self.position += len(fetched) * train.batch_size
-                # log, sample, checkpoint; the first step shows at once, the last is left to the end
+                # log, sample, checkpoint; the first step is logged at once, the last one after the loop
                 epoch, rest = divmod(self.step, train.iterations_per_epoch)
                 if self._losses.count == train.log_interval or self.step == self._first_step + 1:
                     self._log_losses()
@@ -151,7 +151,7 @@ class Trainer:
             log.close()
 
     def sample_grid(self) -> np.ndarray:
-        """The same few pairs every time, as a labelled grid: uint8 `(height, width, 3)`."""
+        """A labelled grid of a few pairs, the same ones every time: uint8 `(height, width, 3)`."""
         batch = self._samples
         generated = drawing.to_uint8(self.gan.generate(batch).numpy())
         source, target = (drawing.to_uint8(batch[f"{side}_image"].numpy()) for side in ("source", "target"))
@@ -218,15 +218,15 @@ class Trainer:
         return iterate(training_batches(self.data, train.batch_size, train.seed, self.position), self.data)
 
     def _end_epoch(self, sample: bool, checkpoint: bool) -> None:
-        self._log_losses()  # first: it stops the run before broken weights are saved
+        self._log_losses()  # comes first, because it stops the run before broken weights are saved
         if sample:
             self.log.picture(self.step, self.sample_grid())
         if checkpoint:
             self._checkpoint()
-        self._losses = _RunningLosses()  # the time that saving took is not the steps'
+        self._losses = _RunningLosses()  # so that the time of saving is not counted as time of steps
 
     def _log_losses(self) -> None:
-        """Shows and records the mean losses since the last time, if there was a step."""
+        """Shows and records the mean losses since the last call, if there was a step since then."""
         train, count = self.config.train, self._losses.count
         if not count:
             return
@@ -238,7 +238,7 @@ class Trainer:
                     f"the last checkpoint in {self.checkpoints_dir} is from before. A smaller --learning_rate "
                     "or loss weight may help"
                 )
-        # the first step was mostly compiling: it says nothing about the time left
+        # The first step mostly compiles, so its time says nothing about the time left.
         first = self.step == self._first_step + 1
         left = "?" if first else datetime.timedelta(seconds=round((train.total_steps - self.step) * pace))
         epoch = math.ceil(self.step / train.iterations_per_epoch)
@@ -327,5 +327,5 @@ def _settings(generator: keras.Model) -> str:
 
 
 def _stop_signals() -> Sequence[signal.Signals]:
-    """Python delivers signals to the main thread only."""
+    """The signals that stop a run; none outside of the main thread, the only one that may handle signals."""
     return (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_prep import train_estimator
+from data_prep import estimator_data, estimator_training, train_estimator
 from data_prep.augment import augment
 from data_prep.estimator_data import IMAGES_PER_PERSON, SIZE, draw_person
 from data_prep.people import dataset, sample_identity
 from data_prep.train_estimator import main
 from pose_gan.errors import InputError
+from pose_gan.estimators import heatmap
 from pose_gan.estimators.heatmap import STRIDE, HeatMapEstimator, load_network
 from pose_gan.poses.drawing import write_image
 from pose_gan.poses.keypoints import found, write_annotations
@@ -39,7 +40,7 @@ def noise_people(monkeypatch):
         images = random.integers(0, 256, (IMAGES_PER_PERSON, *SIZE, 3), dtype=np.uint8)
         return images, random.integers(-1, 64, (IMAGES_PER_PERSON, COCO18.num_joints, 2)).astype(np.int32)
 
-    monkeypatch.setattr(train_estimator, "draw_person", noise)
+    monkeypatch.setattr(estimator_data, "draw_person", noise)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_every_twentieth_person_is_nobody():
 
 
 def test_nobody_of_the_demo_data_is_drawn(monkeypatch):
-    drawn = {dataset: set(), train_estimator: set()}
+    drawn = {dataset: set(), estimator_data: set()}
 
     def note(module):
         def sample(rng):
@@ -87,7 +88,7 @@ def test_nobody_of_the_demo_data_is_drawn(monkeypatch):
         for split in (0, 1):
             next(dataset.draw_images(dataset.PersonTask(0, split, index, 1, 1, SIZE)))
     assert [len(identities) for identities in drawn.values()] == [18, 9]
-    assert not drawn[dataset] & drawn[train_estimator]
+    assert not drawn[dataset] & drawn[estimator_data]
 
 
 def test_augmentation_moves_keypoints_with_the_pixels(person):
@@ -147,22 +148,22 @@ class Killed(BaseException):
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path, noise_people, monkeypatch, capsys):
-    monkeypatch.setattr(train_estimator, "build_network", tiny_network)
+    monkeypatch.setattr(heatmap, "build_network", tiny_network)
     main(flags(tmp_path, output=tmp_path / "whole.weights.h5"))
-    save = train_estimator.save_checkpoint
+    save = estimator_training.save_checkpoint
 
     def save_and_die(*arguments, **options):
         save(*arguments, **options)
         raise Killed
 
-    monkeypatch.setattr(train_estimator, "save_checkpoint", save_and_die)
+    monkeypatch.setattr(estimator_training, "save_checkpoint", save_and_die)
     with pytest.raises(Killed):
         main(flags(tmp_path))
-    monkeypatch.setattr(train_estimator, "save_checkpoint", save)
+    monkeypatch.setattr(estimator_training, "save_checkpoint", save)
     assert not (tmp_path / "network.weights.h5").exists()
     with pytest.raises(InputError, match=r"unfinished work of other flags, .*'seed': 0.*; give the same flags"):
         main(flags(tmp_path, seed=1))
-    monkeypatch.setattr(train_estimator, "draw_person", None)  # what was drawn is kept
+    monkeypatch.setattr(estimator_data, "draw_person", None)  # what was drawn is kept
     main(flags(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["network.weights.h5", "whole.weights.h5"]
     whole, resumed = tiny_network(4), tiny_network(4)

@@ -390,8 +390,16 @@ def test_program(generator, files, tmp_path, monkeypatch, capsys):
     poses = walking()
     poses[3] = -1
     monkeypatch.setattr(program, "load_estimator", lambda path, config: Stub(poses))
+    (tmp_path / "net.task").touch()
     flags = ["--generator", str(tmp_path / "generator.h5"), "--source", str(files.source)]
-    flags += ["--targets", str(files.targets), "--output", str(tmp_path / "out.gif"), "--pose_estimator", "net.task"]
+    flags += [
+        "--targets",
+        str(files.targets),
+        "--output",
+        str(tmp_path / "out.gif"),
+        "--pose_estimator",
+        str(tmp_path / "net.task"),
+    ]
     program.main([*flags, "--keypoints_output", str(tmp_path / "kp.csv"), "--fps", "12.5", "--side_by_side", "1"])
     out = capsys.readouterr().out
     assert f"6 frames -> {tmp_path / 'out.gif'}; nobody was found in 1 of them" in out
