@@ -54,7 +54,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         "--output_images_dir",
         type=Path,
         metavar="DIR",
-        help="folder for the new ones (default: data/<output_dataset>-dataset)",
+        help="folder to write (default: data/<output_dataset>-dataset)",
     )
     parser.add_argument(
         "--annotations_dir", type=Path, default=Path("annotations"), metavar="DIR", help="default: annotations"

@@ -1,4 +1,4 @@
-"""Drawn people: articulated, dressed, seen from any side, with exact keypoints.
+"""Drawn people. They are articulated and dressed, are seen from any side, and have exact keypoints.
 
 rng = np.random.default_rng(0)
 person = sample_identity(rng)

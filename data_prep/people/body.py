@@ -1,7 +1,7 @@
-"""The articulated body: proportions, joint angles and the frames that follow from them.
+"""The articulated body: proportions, joint angles, and the coordinate frames that follow from them.
 
-Person space is right-handed with the unit of one stature: y up, z where the person looks, so that the
-person's own right is at negative x (the image's left when the person faces the camera).
+Person space is right-handed, and its unit is one stature. The y axis points up, and the z axis points where the
+person looks. So the person's own right is at negative x (the image's left when the person faces the camera).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class Body:
     """Proportions, as factors of an average adult (1.0).
 
     Attributes:
-        shoulders, hips: breadth at the joints.
+        shoulders, hips: distance between the two joints.
         girth: thickness of torso and limbs.
         belly: how far the belly stands out; 0 = flat, 1 = very much.
         bust: 0 = flat, 1 = full.
-        legs: leg length; the torso makes up for it.
+        legs: leg length; longer legs go with a shorter torso.
         head: size of the head.
     """
 
@@ -43,7 +43,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Arm:
-    """Angles in radians: `swing` forwards, `lift` sideways, `inward` turn of the bending plane, elbow `bend`."""
+    """Angles in radians: `swing` forwards, `lift` sideways, `inward` turn of the bending plane, `bend` of the elbow."""
 
     swing: float = 0.0
     lift: float = 0.12
@@ -53,7 +53,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Leg:
-    """Angles in radians: `swing` forwards, `spread` sideways, knee `bend`, `foot` toe-down pitch, `toe_out`."""
+    """Angles in radians: `swing` forwards, `spread` sideways, `bend` of the knee, `foot` (toes down), `toe_out`."""
 
     swing: float = 0.0
     spread: float = 0.02
@@ -68,8 +68,8 @@ class Pose:
 
     Attributes:
         arms, legs: (right, left).
-        lean: torso forwards. sway: torso sideways, to the person's left. twist: chest against pelvis.
-        head_turn: to the person's left. head_nod: forwards.
+        lean: torso forwards. sway: torso sideways, to the person's left. twist: chest relative to pelvis.
+        head_turn: head to the person's left. head_nod: head forwards.
     """
 
     arms: tuple[Arm, Arm] = (Arm(), Arm())
@@ -104,11 +104,11 @@ def rotation(axis: str, angle: float) -> np.ndarray:
 
 
 def pose_body(body: Body, pose: Pose) -> dict[str, Frame]:
-    """Forward kinematics, standing on y = 0.
+    """Forward kinematics of a body that stands on y = 0.
 
-    Returns: frames `pelvis`, `chest` (origin between the shoulders), `head` (its centre) and, for each
-        side, `sho elb wri hip kne ank foot` after R or L. A limb points along its frame's −y; the
-        foot along its +z.
+    Returns: frames `pelvis`, `chest` (origin between the shoulders) and `head` (origin at its centre). Each side
+        has further frames, named R or L followed by `sho elb wri hip kne ank foot`. A limb points along the −y
+        axis of its frame, and the foot points along the +z axis.
     """
     torso = TORSO + (1.0 - body.legs) * (THIGH + SHANK) * 0.6
     pelvis = Frame(np.zeros(3), rotation("z", -0.3 * pose.sway) @ rotation("x", 0.25 * pose.lean))
@@ -128,7 +128,7 @@ def pose_body(body: Body, pose: Pose) -> dict[str, Frame]:
 
 def _add_arm(frames: dict[str, Frame], name: str, side: float, arm: Arm, body: Body) -> None:
     chest = frames["chest"]
-    # A lifted arm takes its shoulder up and in.
+    # A lifted arm moves its shoulder up and inwards.
     raised = max(0.0, np.sin(arm.lift) * 0.5 + 0.5 * (1.0 - np.cos(min(arm.swing, np.pi))) - 0.4)
     shoulder = chest.at(side * (SHOULDER_HALF * body.shoulders - 0.014 * raised), 0.025 * raised, 0.0)
     upper = chest.axes @ rotation("z", side * arm.lift) @ rotation("x", -arm.swing) @ rotation("y", -side * arm.inward)
@@ -142,7 +142,7 @@ def _add_arm(frames: dict[str, Frame], name: str, side: float, arm: Arm, body: B
 def _add_leg(frames: dict[str, Frame], name: str, side: float, leg: Leg, body: Body) -> None:
     pelvis = frames["pelvis"]
     hip = pelvis.at(side * HIP_HALF * body.hips, 0.0, 0.0)
-    # The thighs run slightly inwards, from the hip's width to the knee's.
+    # The thighs run slightly inwards, from the distance of the hips to the distance of the knees.
     upper = (
         rotation("z", side * (leg.spread - 0.07)) @ rotation("x", -leg.swing) @ rotation("y", side * leg.toe_out / 2)
     )
@@ -155,7 +155,7 @@ def _add_leg(frames: dict[str, Frame], name: str, side: float, leg: Leg, body: B
 
 
 def _foot_drop(foot: Frame) -> float:
-    """How far the lowest point of the sole lies below the ankle, statures."""
+    """The distance of the lowest point of the sole below the ankle, in statures."""
     heel, toe = foot.axes @ np.array([0.0, -0.042, -0.025]), foot.axes @ np.array([0.0, -0.042, 0.085])
     return -min(float(heel[1]), float(toe[1]))
 
@@ -163,8 +163,8 @@ def _foot_drop(foot: Frame) -> float:
 def joints_3d(frames: dict[str, Frame], body: Body) -> np.ndarray:
     """The 18 joints in the order of `COCO18`: float (18, 3), person space.
 
-    The released files' `Leye`/`Lear` (columns 14, 16) lie on the person's RIGHT: from the front, at
-    smaller x than `Reye`/`Rear`. We follow the files' geometry, not the column names.
+    In the released files, `Leye`/`Lear` (columns 14, 16) lie on the person's RIGHT: seen from the front, their
+    x is smaller than that of `Reye`/`Rear`. We follow the files' geometry, not the column names.
     """
     head, size = frames["head"], HEAD_HALF * body.head
     right, left = (
@@ -179,6 +179,6 @@ def joints_3d(frames: dict[str, Frame], body: Body) -> np.ndarray:
 
 
 def facing(frames: dict[str, Frame]) -> np.ndarray:
-    """Outward direction of the facial joints nose, Leye, Reye, Lear, Rear: float (5, 3), person space."""
+    """Outward directions of the facial joints nose, Leye, Reye, Lear, Rear: float (5, 3), person space."""
     local = np.array([[0, 0, 1], [-0.45, 0, 0.9], [0.45, 0, 0.9], [-1, 0, -0.1], [1, 0, -0.1]], dtype=float)
     return local @ frames["head"].axes.T

@@ -1,4 +1,4 @@
-"""Cloth: patterns painted in body units, folds, prints."""
+"""Cloth: patterns that are painted in body units, folds and prints."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Pattern:
 
     Attributes:
         kind: one of PATTERNS.
-        colours: ground, figure, accent; RGB.
-        period: size of one repeat in statures (0.04 is 5 pixels in an image 128 high).
-        seed: fixes the random kinds.
+        colours: RGB colours of ground, figure and accent.
+        period: size of one repeat in statures (0.04 is 5 pixels in an image of height 128).
+        seed: seed of the random kinds.
     """
 
     kind: str
@@ -51,7 +51,7 @@ def paint(pattern: Pattern, around: float, along: float, shape: tuple[int, int])
 def _weights(
     kind: str, x: np.ndarray, y: np.ndarray, v: np.ndarray, shape: tuple[int, int], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How much figure and accent colour each texel takes: two float arrays of `shape`, in [0, 1]."""
+    """The shares of figure and accent colour in each texel: two float arrays of `shape`, in [0, 1]."""
     nothing = np.zeros(shape, dtype=np.float32)
     if kind == "rows":
         return nothing + (y % 1 < 0.5), nothing
@@ -77,7 +77,7 @@ def _weights(
 
 
 def _spots(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, radius: float) -> np.ndarray:
-    """One disc in most cells of the unit grid, each at its own place."""
+    """One disc in most cells of the unit grid, each at a random place in its cell."""
     cell_x, cell_y = np.broadcast_arrays(np.floor(x).astype(int) % 64, np.floor(y).astype(int) % 64)
     table = rng.random((3, 64, 64))
     dx = x % 1 - 0.3 - 0.4 * table[0][cell_y, cell_x]
@@ -104,7 +104,7 @@ def add_folds(cloth: np.ndarray, rng: np.random.Generator, strength: float) -> n
 
 
 def to_texture(colours: np.ndarray, solid: np.ndarray | None = None) -> np.ndarray:
-    """Float (h, w, 3) → uint8 RGBA (h, w, 4); texels where `solid` is False are not there."""
+    """Float (h, w, 3) → uint8 RGBA (h, w, 4). Texels where `solid` is False are transparent."""
     alpha = np.full((*colours.shape[:2], 1), 255, dtype=np.uint8)
     if solid is not None:
         alpha[~solid] = 0

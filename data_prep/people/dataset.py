@@ -22,14 +22,14 @@ JPEG_QUALITY = 92
 
 @dataclass(frozen=True)
 class PersonTask:
-    """What it takes to draw all images of a person.
+    """All information that is needed to draw the images of a person.
 
     Attributes:
-        seed: of the data set.
+        seed: seed of the data set.
         split: 0 = train, 1 = test.
-        index: of the person within the split, from 0.
-        number: of the person in file names.
-        images: how many.
+        index: index of the person within the split, from 0.
+        number: number of the person in file names.
+        images: number of images.
         size: (height, width) in pixels.
     """
 
@@ -42,13 +42,13 @@ class PersonTask:
 
 
 def draw_images(task: PersonTask) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yields name, image and keypoints as of `render_person`.
+    """Yields the name, the image and the keypoints of each image, as from `render_person`.
 
-    They depend only on seed, split, person's index, number of the image and size.
+    They depend only on the seed, the split, the person's index, the number of the image and the size.
     """
     identity = sample_identity(np.random.default_rng([task.seed, task.split, task.index]))
     cameras = make_cameras(task.seed, CAMERAS)
-    for number in range(1, task.images + 1):  # not from 0: NumPy takes [a, b, c, 0] and [a, b, c] for the same seed
+    for number in range(1, task.images + 1):  # from 1: to NumPy, [a, b, c, 0] and [a, b, c] are the same seed
         rng = np.random.default_rng([task.seed, task.split, task.index, number])
         camera = cameras[(task.index + number - 1) % CAMERAS]
         image, keypoints = render_person(identity, sample_shot(rng, camera), task.size)
@@ -56,7 +56,7 @@ def draw_images(task: PersonTask) -> Iterator[tuple[str, np.ndarray, np.ndarray]
 
 
 def save_images(task: PersonTask, folder: Path) -> list[tuple[str, np.ndarray]]:
-    """Draws the person's images into a folder. Returns: names and keypoints."""
+    """Draws the person's images into a folder, and returns their names and keypoints."""
     rows = []
     for name, image, keypoints in draw_images(task):
         Image.fromarray(image).save(folder / name, quality=JPEG_QUALITY)

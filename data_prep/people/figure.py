@@ -1,4 +1,4 @@
-"""From an identity and a pose to the tubes of `raster`: the body and everything worn on it."""
+"""Makes the tubes of `raster` from an identity and a pose: the body and everything that the person wears."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from data_prep.people.raster import Tube, downwards
 from data_prep.people.wardrobe import Textures, make_textures
 
 # Bare torso, from the neck to the crotch: position (0 = shoulder line, 1 = hip line), half width,
-# half depth, how far the centre lies in front. Statures.
+# half depth, forward offset of the centre. Lengths are in statures.
 TORSO_RINGS = np.array(
     [
         [-0.165, 0.034, 0.034, 0.000],
@@ -50,7 +50,7 @@ LEG_RINGS = np.array(
 
 
 def build_figure(identity: Identity, frames: dict[str, Frame]) -> list[Tube]:
-    """All solids of a dressed person."""
+    """All tubes of a dressed person."""
     textures = make_textures(identity)
     body = identity.body
     tubes = [*head_tubes(identity, frames["head"], textures), _neck(identity, frames, textures)]
@@ -82,7 +82,7 @@ def _profile(body: Body, position: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
 
 
 def _torso_rings(frames: dict[str, Frame], position: np.ndarray, forward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centres and axes of torso rings; the spine bends between pelvis and chest."""
+    """Centres and axes of the torso's rings. The spine bends between pelvis and chest."""
     pelvis, chest = frames["pelvis"], frames["chest"]
     weight = np.clip((position - 0.15) / 0.75, 0, 1)
     weight = (weight * weight * (3 - 2 * weight))[:, None, None]
@@ -95,7 +95,7 @@ def _torso_rings(frames: dict[str, Frame], position: np.ndarray, forward: np.nda
 
 
 def _orthonormal(axes: np.ndarray) -> np.ndarray:
-    """Makes blended rotations (n, 3, 3) rotations again."""
+    """Turns blended rotation matrices (n, 3, 3) into rotation matrices again."""
     y = axes[:, :, 1] / np.linalg.norm(axes[:, :, 1], axis=-1, keepdims=True)
     z = axes[:, :, 2] - np.sum(axes[:, :, 2] * y, axis=-1, keepdims=True) * y
     z /= np.linalg.norm(z, axis=-1, keepdims=True)
@@ -118,7 +118,7 @@ def _torso(body: Body, frames: dict[str, Frame], garment: Garment, texture: np.n
 
 
 def _hollow(position: np.ndarray) -> np.ndarray:
-    """Torso shading that the light model does not give: darker below the chest and towards the hips."""
+    """Shading of the torso that the light model lacks: it is darker below the chest and towards the hips."""
     return 1.0 - 0.06 * np.clip((position - 0.4) / 0.6, 0, 1)
 
 
@@ -181,9 +181,9 @@ def _limb(
     inset: float = 0.0,
     start: float = -1.0,
 ) -> Tube:
-    """A limb or its cloth, from position `start` to `end`, `off` statures thicker than when bare.
+    """A limb or its cloth, from position `start` to `end`, `off` statures thicker than the bare limb.
 
-    `inset` moves the upper end sideways: the joints of the hips lie outside the middle of the thighs.
+    `inset` moves the upper end sideways, because the hip joints lie farther out than the middle of the thighs.
     """
     inner = rings[:, 0][(rings[:, 0] > start + 0.03) & (rings[:, 0] < end - 0.03)]
     position = np.concatenate([[max(start, rings[0, 0])], inner, [end]])
@@ -228,7 +228,7 @@ def _leg(identity: Identity, frames: dict[str, Frame], side: str, sign: float, t
     tubes = []
     trousers = identity.bottom_kind != "skirt"
     end = 2 * identity.bottom.length
-    start = -1.0 if trousers else end - 0.15  # a skirt hides the legs, however they stride
+    start = -1.0 if trousers else end - 0.15  # a skirt hides the upper legs in every stride
     if not trousers or end < 1.95:
         tubes.append(
             _limb(
@@ -265,7 +265,7 @@ def _shoe(foot: Frame, textures: Textures) -> Tube:
 
 
 def _skirt(identity: Identity, frames: dict[str, Frame], textures: Textures) -> Tube:
-    """A tube around hips and both legs; it follows their stride."""
+    """A tube around the hips and both legs. It follows the stride of the legs."""
     body, garment = identity.body, identity.bottom
     top_position = np.array([0.74, 0.85, 0.98])
     width, depth, forward = _profile(body, top_position)

@@ -11,7 +11,7 @@ from data_prep.people.wardrobe import Textures
 
 
 def ellipsoid(frame: Frame, centre: np.ndarray, half: np.ndarray, texture: np.ndarray, power: float = 2.0) -> Tube:
-    """`centre` and `half` (x, y, z) in the frame's coordinates."""
+    """An ellipsoid with `centre` and half axes `half` (x, y, z) in the frame's coordinates."""
     angle = np.linspace(0.02, np.pi - 0.02, 11)
     rise, radius = np.cos(angle), np.sin(angle)
     centres = frame.at(*centre.tolist()) + (rise * half[1])[:, None] * frame.axes[:, 1]
@@ -20,7 +20,7 @@ def ellipsoid(frame: Frame, centre: np.ndarray, half: np.ndarray, texture: np.nd
 
 
 def _skull(frame: Frame, half: np.ndarray, texture: np.ndarray, jaw: float) -> Tube:
-    """An egg: as wide as `half` at the temples, narrower by `jaw` at the chin."""
+    """An egg shape that is as wide as `half` at the temples and narrower by `jaw` at the chin."""
     angle = np.linspace(0.02, np.pi - 0.02, 15)
     rise, radius = np.cos(angle), np.sin(angle) ** 0.85
     low = np.clip(-rise, 0, 1)

@@ -1,4 +1,4 @@
-"""Who a person is: body, face, hair, clothes, bag. All images of a person share one `Identity`."""
+"""The identity of a person: body, face, hair, clothes and bag. All images of a person share one `Identity`."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class Garment:
     """A piece of clothing.
 
     Attributes:
-        pattern: its cloth.
-        length: shirts, jackets: how far the hem is, 1 = the hip line; trousers, skirts: 1 = the ankle,
-            0.5 = just above the knee.
-        sleeve: 0 = none, 0.5 = to the elbow, 1 = to the wrist.
+        pattern: the cloth.
+        length: position of the hem. For shirts and jackets, 1 = the hip line. For trousers and skirts, 1 = the
+            ankle and 0.5 = just above the knee.
+        sleeve: length of the sleeves; 0 = none, 0.5 = to the elbow, 1 = to the wrist.
         sleeve_pattern: cloth of the sleeves.
-        loose: how far the cloth stands off the body; 0 = tight, 1 = wide.
+        loose: distance of the cloth from the body; 0 = tight, 1 = wide.
         neckline: depth of the neckline in front, 0 to 1.
         front_print, back_print: one of PRINTS.
-        print_colours: of both prints.
+        print_colours: colours of both prints.
     """
 
     pattern: Pattern
@@ -62,18 +62,18 @@ class Garment:
 
 @dataclass(frozen=True)
 class Identity:
-    """A person. Equal identities look alike in everything that is not pose, view or light.
+    """A person. Equal identities look the same in everything except pose, view and light.
 
     Attributes:
         hair_style: `bald`, `short`, `bob`, `long`, `ponytail`, `bun` or `curly`.
         hat: `none`, `cap`, `beanie` or `sunhat`.
         bottom_kind: `trousers`, `shorts` or `skirt`.
         dress: whether the skirt continues the top.
-        jacket: worn open over the top, or None.
+        jacket: a jacket that is worn open over the top, or None.
         bag: `none`, `backpack` or `shoulder`.
-        beard, glasses: on the face.
-        socks: height of the socks, 0 = none seen, 0.4 = half the shank.
-        seed: fixes folds of the cloth, strands of the hair.
+        beard, glasses: whether the face has them.
+        socks: height of the socks; 0 = not visible, 0.4 = half of the lower leg.
+        seed: seed of the cloth's folds and the hair's strands.
     """
 
     body: Body
@@ -185,7 +185,7 @@ def _sample_jacket(rng: np.random.Generator) -> Garment:
 
 def _sample_bottom(rng: np.random.Generator, kind: str, woman: bool, skin: Colour) -> Garment:
     base = skin
-    while np.abs(np.subtract(base, skin)).sum() < 110:  # trousers of the skin's colour look like none
+    while np.abs(np.subtract(base, skin)).sum() < 110:  # skin-coloured trousers would look like bare legs
         base = _jitter(rng, LEG_COLOURS[int(rng.integers(len(LEG_COLOURS)))], 10)
         if kind == "skirt" and rng.random() < 0.5:
             base = _colour(rng, 0.7)
@@ -226,7 +226,7 @@ def _colour(rng: np.random.Generator, bright: float) -> Colour:
 
 
 def _apart(rng: np.random.Generator, other: Colour) -> Colour:
-    """A colour that can be told from `other`."""
+    """A colour that is clearly different from `other`."""
     colour = _colour(rng, 0.5)
     for _ in range(12):
         if np.abs(np.asarray(colour) - np.asarray(other)).sum() > 190:

@@ -1,7 +1,7 @@
 """A small z-buffer for textured tubes, in NumPy.
 
-Every solid of a figure is a tube: a stack of rings (super-ellipses). All rings of a picture stand in
-one array, so that a figure costs a few dozen NumPy calls whatever the number of its parts.
+Every solid of a figure is a tube, which is a stack of rings (super-ellipses). All rings of a picture are in
+one array, so a figure needs a few dozen NumPy calls, which do not depend on the number of its parts.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class Tube:
 
     Attributes:
         centres: float (n, 3), person space.
-        axes: float (n, 3, 3): columns are the ring's side, the tube's direction, and its front.
+        axes: float (n, 3, 3): columns are the ring's side, the tube's direction, and the ring's front.
         half_width, half_depth: float (n,): half sides along side and front.
         v: float (n,): texture row of each ring, 0 = top, 1 = bottom.
-        texture: uint8 (h, w, 4). Its column 0 is at the back, w/4 at the person's right, w/2 in front.
-            Texels with alpha below 128 are not there.
+        texture: uint8 (h, w, 4). Column 0 is at the back, w/4 at the person's right, w/2 in front.
+            Texels with alpha below 128 are holes.
         power: exponent of the super-ellipse; 2 = ellipse, 4 = rounded box.
         shade: factor of brightness, (n,) or scalar.
     """
@@ -40,7 +40,7 @@ class Tube:
 
 @dataclass(frozen=True)
 class Surface:
-    """Grids of all rings: points and normals (rings, SEGMENTS + 1, 3); per ring: v, shade, tube number."""
+    """Grids of all rings: points and normals (rings, SEGMENTS + 1, 3), and v, shade and tube number of each ring."""
 
     points: np.ndarray
     normals: np.ndarray
@@ -59,7 +59,7 @@ class Layer:
 
 
 def downwards(axes: np.ndarray) -> np.ndarray:
-    """Axes whose second column points along the tube, from its first ring to its last."""
+    """Axes whose second column points along the tube, from the first ring to the last."""
     return axes * np.array([1.0, -1.0, 1.0])
 
 
@@ -89,7 +89,7 @@ def build_surface(tubes: list[Tube]) -> Surface:
 
 
 def _steepness(centres: np.ndarray, radius: np.ndarray, tube: np.ndarray) -> np.ndarray:
-    """−dr/ds along each tube, per ring: how much a normal leans towards the tube's direction."""
+    """−dr/ds along each tube, per ring: the tilt of a normal towards the tube's direction."""
     before, after = np.roll(np.arange(len(tube)), 1), np.roll(np.arange(len(tube)), -1)
     before = np.where(tube[before] == tube, before, np.arange(len(tube)))
     after = np.where(tube[after] == tube, after, np.arange(len(tube)))
@@ -103,11 +103,11 @@ def rasterise(
     """Draws tubes with a z-buffer.
 
     Args:
-        surface: of the tubes; only its v, shade and tube numbers are used.
+        surface: surface of the tubes; only its v, shade and tube numbers are used.
         screen: float (rings, SEGMENTS + 1, 3): x and y in pixels (pixel centres at +0.5), and depth,
             larger = nearer.
         light: float (rings, SEGMENTS + 1): brightness factor of each corner.
-        textures: one a tube.
+        textures: one texture per tube.
         shape: (height, width) in pixels.
     """
     corners, face_tube = _triangles(surface.tube)
@@ -116,7 +116,7 @@ def rasterise(
     values = np.stack([screen[..., 2], columns, rows, light * surface.shade[:, None]]).astype(np.float32).reshape(4, -1)
     x, y = screen[..., :2].astype(np.float32).reshape(-1, 2).T
     spans = _spans(x[corners], y[corners], values[:, corners], face_tube, shape)
-    # Expand the spans to pixels.
+    # The spans are expanded to pixels.
     count = spans.right - spans.left
     row = np.repeat(np.arange(len(count), dtype=np.int32), count)
     px = np.arange(len(row), dtype=np.int32) + np.repeat(spans.left - (np.cumsum(count) - count), count)
@@ -143,7 +143,7 @@ def rasterise(
 
 
 def _order(z: np.ndarray) -> np.ndarray:
-    """Numbers of the pixels from the farthest to the nearest; 16 bits of depth let NumPy sort by radix."""
+    """Indices of the pixels from the farthest to the nearest. With 16 bits of depth, NumPy can use a radix sort."""
     low = z.min(initial=np.inf)
     steps = (z - low) * (65535 / max(float(z.max(initial=-np.inf)) - float(low), 1e-6))
     return np.argsort(steps.astype(np.uint16), kind="stable")
@@ -160,9 +160,10 @@ def _triangles(tube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class _Spans:
-    """Rows of triangles: pixels `left` to `right` (excluded) of row `y`; all int32 (n,).
+    """Rows of triangles: pixels `left` to `right` (excluded) of row `y`; all are int32 (n,).
 
-    `start` and `slope`, float32 (4, n): depth, u, v and shade are start + slope · x. `tube`: number of the tube.
+    Depth, u, v and shade at x are start + slope · x, with `start` and `slope` float32 (4, n). `tube` is the number of
+    the tube.
     """
 
     y: np.ndarray
@@ -173,7 +174,7 @@ class _Spans:
     tube: np.ndarray
 
     def at(self, row: np.ndarray, px: np.ndarray, which: tuple[int, ...]) -> list[np.ndarray]:
-        """The values `which` at the pixels `px` of the spans `row`."""
+        """The values with the indices `which` at the pixels `px` of the spans `row`."""
         return [self.start[i][row] + self.slope[i][row] * px for i in which]
 
 
@@ -206,7 +207,7 @@ def _spans(x: np.ndarray, y: np.ndarray, values: np.ndarray, tube: np.ndarray, s
         slope_x += values[:, :, corner] * across
         slope_y += values[:, :, corner] * down
         origin += values[:, :, corner] * rest
-    first, last = np.ceil(left - 1e-3), np.floor(right + 1e-3)  # no gaps between neighbours
+    first, last = np.ceil(left - 1e-3), np.floor(right + 1e-3)  # leaves no gaps between neighbours
     some = np.flatnonzero(last >= first)
     first, last = first[some].astype(np.int32), last[some].astype(np.int32) + 1
     face, py = face[some], py[some]
@@ -214,7 +215,7 @@ def _spans(x: np.ndarray, y: np.ndarray, values: np.ndarray, tube: np.ndarray, s
 
 
 class _Atlas:
-    """Textures of different sizes in one array. `holes`: which textures have missing texels, bool (n,)."""
+    """Textures of different sizes in one array. `holes`, bool (n,), marks textures with missing texels."""
 
     def __init__(self, textures: list[np.ndarray]) -> None:
         self.heights, self.widths = np.array([texture.shape[:2] for texture in textures], dtype=np.int32).T
@@ -224,7 +225,7 @@ class _Atlas:
         self.holes = np.array([texture[..., 3].min() < 128 for texture in textures])
 
     def look_up(self, tube: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """Nearest texels of the textures `tube` at u, v: uint8 (n, 4)."""
+        """The nearest texels of the textures `tube` at u, v: uint8 (n, 4)."""
         height, width = self.heights[tube], self.widths[tube]
         row = (v * height).astype(np.int32).clip(0, height - 1)
         column = (u * width).astype(np.int32).clip(0, width - 1)

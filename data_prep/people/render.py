@@ -1,4 +1,4 @@
-"""One image of one person: geometry, light, background, camera."""
+"""Renders one image of one person: geometry, light, background and camera."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from data_prep.people.raster import Layer, build_surface, rasterise
 from data_prep.people.scene import background, contact_shadow, draw_occluder
 from data_prep.people.shot import Camera, Shot, sample_pose
 
-MISSING = -1  # as in annotation files; not taken from pose_gan, whose import loads TensorFlow
-DISTANCE = 5.0  # of the camera, statures
+MISSING = -1  # as in annotation files; not imported from pose_gan, which would load TensorFlow
+DISTANCE = 5.0  # distance of the camera in statures
 
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
     """A person alone: supersampled `layer`; `joints` (18, 3) x, y in final pixels and depth;
     `feet` (2, 2) x, y of the soles in final pixels; `turned_away` bool (5,) of the facial joints;
-    `unit`: pixels a stature.
+    `unit` in pixels per stature.
     """
 
     layer: Layer
@@ -37,12 +37,12 @@ def render_person(identity: Identity, shot: Shot, size: tuple[int, int] = (128, 
     """Draws one image.
 
     Args:
-        identity: who.
-        shot: pose, view, camera, occlusion.
+        identity: the person.
+        shot: pose, view, camera and occlusion.
         size: (height, width) in pixels.
 
     Returns: uint8 `(height, width, 3)` RGB, and int32 `(18, 2)` keypoints (y, x) in the order of
-        `COCO18`, −1 where a joint lies outside the image, behind something, or is turned away.
+        `COCO18`, −1 where a joint lies outside of the image or behind something, or is turned away.
     """
     rng = np.random.default_rng([shot.seed, 1])
     scale = supersampling(size)
@@ -62,7 +62,7 @@ def render_person(identity: Identity, shot: Shot, size: tuple[int, int] = (128, 
 
 
 def supersampling(size: tuple[int, int]) -> int:
-    """Drawn pixels per final pixel, along each side."""
+    """The number of drawn pixels per final pixel, along each side."""
     return 4 if size[0] <= 96 else 3 if size[0] <= 192 else 2
 
 
@@ -73,7 +73,7 @@ def draw_person(identity: Identity, shot: Shot, size: tuple[int, int], scale: in
     middle = np.array([frames["pelvis"].origin[0], 0.5, frames["pelvis"].origin[2]])
 
     def view(points: np.ndarray) -> np.ndarray:
-        """Person space → statures on the picture: x right, y down, depth towards the camera."""
+        """Maps person space to statures on the picture: x right, y down, depth towards the camera."""
         seen = (points - middle) @ turn.T
         zoom = DISTANCE / (DISTANCE - seen[..., 2:])
         return np.concatenate([seen[..., :1] * zoom, -seen[..., 1:2] * zoom, seen[..., 2:]], axis=-1)
@@ -99,14 +99,14 @@ def draw_person(identity: Identity, shot: Shot, size: tuple[int, int], scale: in
 
 
 def _frame_person(seen: np.ndarray, shot: Shot, size: tuple[int, int]) -> tuple[float, float, np.ndarray]:
-    """Pixels a stature across and down, and the place of the origin (x, y), for the wanted framing."""
+    """Pixels per stature across and down, and the place of the origin (x, y), for the wanted framing."""
     height, width = size
     low, high = seen.reshape(-1, 3)[:, :2].min(0), seen.reshape(-1, 3)[:, :2].max(0)
     unit = shot.fill * height / min(high[1] - low[1], 1.12)  # a raised arm may leave the picture
     stretch = shot.stretch if width / height < 0.7 else 1.0
     unit_x = unit * stretch
     room = 1.06 * shot.fill * width / (high[0] - low[0])
-    if unit_x > room:  # a long stride: squeeze a little, then step back
+    if unit_x > room:  # a long stride is squeezed a little, then the camera steps back
         unit_x = max(room, 0.85 * unit)
         unit = min(unit, max(room / 0.85, 0.8 * unit))
         unit_x = min(unit_x, unit * stretch)
@@ -116,7 +116,7 @@ def _frame_person(seen: np.ndarray, shot: Shot, size: tuple[int, int]) -> tuple[
 
 
 def _brightness(normals: np.ndarray, camera: Camera) -> np.ndarray:
-    """Ambient plus wrapped diffuse light, darker towards the outline."""
+    """Ambient light plus wrapped diffuse light, which is darker towards the outline."""
     light = np.asarray(camera.light) / np.linalg.norm(camera.light)
     diffuse = np.clip((normals @ light + 0.25) / 1.25, 0, 1)
     edge = 0.78 + 0.22 * np.clip(normals[..., 2], 0, 1)
@@ -125,7 +125,7 @@ def _brightness(normals: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def _darken_behind(layer: Layer, strength: float = 2.2) -> np.ndarray:
-    """Darkens what lies just behind something nearer (an arm before the chest): float32 rgb."""
+    """Darkens surfaces that lie just behind something nearer (such as an arm before the chest): float32 rgb."""
     grey = np.where(layer.mask, np.clip((layer.depth + 0.5) * 255, 0, 255), 0).astype(np.uint8)
     radius = layer.mask.shape[0] / 90
     blurred = np.asarray(Image.fromarray(grey).filter(ImageFilter.BoxBlur(radius)), dtype=np.float32)
@@ -136,21 +136,21 @@ def _darken_behind(layer: Layer, strength: float = 2.2) -> np.ndarray:
 def _paste(image: np.ndarray, layer: Layer, scale: int) -> np.ndarray:
     """Averages the supersampled layer over `image`, float32 (h, w, 3)."""
     share = Image.fromarray(layer.mask.astype(np.uint8) * 255).reduce(scale)
-    colour = Image.fromarray(np.clip(layer.rgb, 0, 255).astype(np.uint8)).reduce(scale)  # 0 where nothing is
+    colour = Image.fromarray(np.clip(layer.rgb, 0, 255).astype(np.uint8)).reduce(scale)  # 0 where the layer is empty
     return image * (1 - np.asarray(share, dtype=np.float32) / 255)[..., None] + np.asarray(colour)
 
 
 def _visible_keypoints(
     person: Drawing, hidden: np.ndarray, scale: int, miss: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Integer (y, x) of the joints that can be seen, −1 for the others."""
+    """Integer (y, x) of the visible joints, −1 for the other joints."""
     height, width = hidden.shape
     chance = rng.random(len(person.joints))
     x, y = np.floor(person.joints[:, :2].T).astype(int)
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     column, row = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
     nearer = person.layer.depth[row * scale + scale // 2, column * scale + scale // 2] - person.joints[:, 2]
-    behind = nearer > 0.12  # statures: more than the body part's own thickness lies before the joint
+    behind = nearer > 0.12  # in statures; this is more than the thickness of the joint's own body part
     required = np.isin(np.arange(len(x)), (1, 2, 5, 8, 11))
     missed = behind & (chance < np.where(required, 0.08 * miss, miss))
     missed[[0, 14, 15, 16, 17]] |= person.turned_away
@@ -169,7 +169,7 @@ def _stranger(shot: Shot, rng: np.random.Generator, fill: float, shift: tuple[fl
 def _add_company(
     image: np.ndarray, shot: Shot, size: tuple[int, int], scale: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Somebody farther away, at one side."""
+    """Adds another person, who is farther away and at one side."""
     fill = float(rng.uniform(0.62, 0.85))
     side = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.28, 0.5))
     identity, other = _stranger(shot, rng, fill, (-0.06 - (0.9 - fill) * 0.3, side))
@@ -181,7 +181,7 @@ def _add_company(
 def _add_other_in_front(
     image: np.ndarray, shot: Shot, size: tuple[int, int], scale: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Somebody nearer who is partly in the picture; also returns what they hide, bool (h, w)."""
+    """Adds a nearer person who is partly in the picture, and also returns the hidden pixels, bool (h, w)."""
     side = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.55, 0.75))
     identity, other = _stranger(shot, rng, 1.15, (0.08, side))
     person = draw_person(identity, other, size, scale)
@@ -189,7 +189,7 @@ def _add_other_in_front(
 
 
 def _photograph(image: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    """The camera's colours, blur, noise and compression: uint8 (h, w, 3)."""
+    """Applies the camera's colours, blur, noise and compression: uint8 (h, w, 3)."""
     height = image.shape[0]
     exposure = rng.normal(1.0, 0.04)
     image = (image * np.asarray(camera.gain, dtype=np.float32) * exposure - 118) * camera.contrast + 118

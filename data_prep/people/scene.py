@@ -1,4 +1,4 @@
-"""Backgrounds, one place a camera, and what stands in front of people."""
+"""Backgrounds, with one place per camera, and objects in front of people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOKS = {  # ground, its joints, wall, things; RGB
     "lawn": ((110, 124, 84), (98, 114, 74), (160, 164, 168), (72, 88, 62)),
 }
 
-# Colours of poles and bicycles, and of larger things.
+# Colours of poles and bicycles, and colours of larger things.
 THIN: tuple[Colour, ...] = ((40, 40, 44), (58, 60, 66), (30, 36, 52), (108, 110, 112), (70, 34, 34))
 BROAD: tuple[Colour, ...] = ((58, 60, 66), (126, 128, 130), (64, 96, 74), (150, 118, 84), (128, 58, 52), (44, 54, 84))
 
@@ -45,7 +45,7 @@ def background(camera: Camera, size: tuple[int, int], rng: np.random.Generator) 
 
 
 def contact_shadow(image: np.ndarray, feet: np.ndarray, unit: float) -> np.ndarray:
-    """Darkens the ground under feet (n, 2) x, y in pixels; `unit`: pixels a stature."""
+    """Darkens the ground under feet (n, 2) x, y in pixels; `unit` is in pixels per stature."""
     y, x = np.ogrid[: image.shape[0], : image.shape[1]]
     shade = np.zeros(image.shape[:2])
     middle = np.append(feet.mean(0), 2.6)
@@ -57,7 +57,7 @@ def contact_shadow(image: np.ndarray, feet: np.ndarray, unit: float) -> np.ndarr
 
 @lru_cache(maxsize=32)
 def _panorama(family: str, seed: int, height: int) -> Image.Image:
-    """All that a camera may see, `FINE` times finer than an image of `height` pixels."""
+    """Everything that a camera may see, `FINE` times finer than an image of `height` pixels."""
     rng = np.random.default_rng(seed)
     high, wide = FINE * height, WIDE * FINE * height
     horizon = int(high * {"entrance": 0.62, "lawn": 0.2, "park": 0.3}.get(family, rng.uniform(0.25, 0.5)))
@@ -77,7 +77,7 @@ def _panorama(family: str, seed: int, height: int) -> Image.Image:
 
 
 def _vary(colour: Colour, rng: np.random.Generator, spread: float) -> Colour:
-    """A little lighter or darker, and less so of another hue."""
+    """A colour that is slightly lighter or darker, with an even smaller change of hue."""
     offset = rng.normal(0, spread) + rng.normal(0, 0.4 * spread, 3)
     red, green, blue = np.clip(np.asarray(colour) + offset, 0, 255).astype(int).tolist()
     return red, green, blue
@@ -89,7 +89,7 @@ def _scale(colour: Colour, factor: float) -> Colour:
 
 
 def _grain(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Stains, and brightness that changes slowly from left to right."""
+    """Adds stains, and a brightness that changes slowly from left to right."""
     wide, high = image.size
     coarse = rng.normal(0, 1, (12, 12 * WIDE)).astype(np.float32)
     fine = rng.normal(0, 1, (high // 3, wide // 3)).astype(np.float32)
@@ -241,7 +241,7 @@ def _draw_car(draw: ImageDraw.ImageDraw, x: float, base: float, tall: float, col
 def draw_bicycle(
     draw: ImageDraw.ImageDraw, x: float, base: float, tall: float, colour: int | Colour, width: int
 ) -> None:
-    """A bicycle seen from the side, `tall` pixels high, its rear wheel's left edge at `x`."""
+    """A bicycle seen from the side, `tall` pixels high, with the left edge of its rear wheel at `x`."""
     r = 0.34 * tall
     for centre in (x + r, x + r + 1.05 * tall):
         draw.ellipse((centre - r, base - 2 * r, centre + r, base), outline=colour, width=width)
@@ -252,14 +252,14 @@ def draw_bicycle(
 
 
 def draw_occluder(image: np.ndarray, kind: str, rng: np.random.Generator, unit: float) -> tuple[np.ndarray, np.ndarray]:
-    """Puts something before the person.
+    """Draws an object in front of the person.
 
     Args:
         image: float32 (h, w, 3).
         kind: `pole`, `box`, `bicycle` or `edge` (something large at one side).
-        unit: pixels a stature.
+        unit: pixels per stature.
 
-    Returns: the new image, and which pixels are hidden: bool (h, w).
+    Returns: the new image, and the mask of the hidden pixels: bool (h, w).
     """
     height, width = image.shape[:2]
     mask = Image.new("L", (FINE * width, FINE * height))

@@ -1,4 +1,4 @@
-"""How a person is seen: pose, view, camera and what stands in front."""
+"""A shot of a person: pose, view, camera, and the object in front."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ OCCLUDER_WEIGHTS = (0.82, 0.03, 0.04, 0.05, 0.02, 0.04)
 
 @dataclass(frozen=True)
 class Camera:
-    """A place with its light.
+    """A camera with its place and light.
 
     Attributes:
-        number: as in file names, from 1.
+        number: number in file names, from 1.
         family: kind of background, one of FAMILIES.
-        seed: fixes the background.
+        seed: seed of the background.
         gain: brightness factors of red, green, blue.
-        contrast: 1 = unchanged.
+        contrast: factor of contrast; 1 = unchanged.
         light: direction towards the light: right, up, towards the camera.
-        ambient: share of the light that comes from everywhere.
-        pitch: how far the camera looks down, radians.
-        blur: in pixels of an image 128 high. noise: standard deviation, grey levels.
-        quality: of the camera's own JPEG compression, 1 to 95.
+        ambient: share of the light that comes from all directions.
+        pitch: angle by which the camera looks down, radians.
+        blur: in pixels of an image of height 128. noise: standard deviation, grey levels.
+        quality: quality of the camera's own JPEG compression, 1 to 95.
     """
 
     number: int
@@ -49,14 +49,14 @@ class Shot:
     """One image of a person.
 
     Attributes:
-        yaw: 0 = facing the camera, π/2 = facing the image's right, π = seen from behind; radians.
-        fill: the person's height as a share of the image's. Above 1, head or feet are cut off.
-        shift: (y, x) of the person from the middle, as a share of the image's sides.
-        stretch: width against height; detector boxes were squeezed to one shape in Market-1501.
-        occluder: what stands in front, one of OCCLUDERS.
-        company: whether somebody else walks behind.
+        yaw: direction in radians; 0 = facing the camera, π/2 = facing the image's right, π = seen from behind.
+        fill: the person's height as a share of the image's height. Above 1, head or feet are cut off.
+        shift: offset (y, x) of the person from the middle, as a share of the image's sides.
+        stretch: width relative to height; in Market-1501, boxes of the detector were squeezed to one shape.
+        occluder: the object in front, one of OCCLUDERS.
+        company: whether another person walks behind.
         miss: probability that a joint behind the person's own body is missing from the keypoints.
-        seed: fixes everything that is random in the image: background part, noise, missing joints.
+        seed: seed of everything that is random in the image: background part, noise, missing joints.
     """
 
     pose: Pose
@@ -97,7 +97,7 @@ def make_cameras(seed: int, count: int = 6) -> tuple[Camera, ...]:
 
 
 def sample_shot(rng: np.random.Generator, camera: Camera) -> Shot:
-    """A random picture of somebody before `camera`."""
+    """A random shot of a person in front of `camera`."""
     truncated = rng.random() < 0.1
     fill = rng.uniform(1.02, 1.2) if truncated else rng.uniform(0.86, 0.96)
     slack = abs(1 - fill) / 2
@@ -116,7 +116,7 @@ def sample_shot(rng: np.random.Generator, camera: Camera) -> Shot:
 
 
 def walk_sequence(rng: np.random.Generator, camera: Camera, frames: int, step: float = 0.08) -> list[Shot]:
-    """One walk seen by one camera: `frames` shots, `step` gait cycles apart, with a slowly turning view."""
+    """One walk seen by one camera: `frames` shots that are `step` gait cycles apart, with a slowly turning view."""
     first = dataclasses.replace(sample_shot(rng, camera), occluder="none")
     phase, stride, turn = rng.uniform(0, 1), rng.uniform(0.3, 0.5), rng.normal(0, 0.03)
     style = int(rng.integers(2**31))
@@ -139,7 +139,7 @@ def _sample_yaw(rng: np.random.Generator) -> float:
 
 
 def sample_pose(rng: np.random.Generator) -> Pose:
-    """Mostly walking and standing, as in front of street cameras; the arms do something else at times."""
+    """A random pose: mostly walking or standing, as in front of street cameras. Sometimes the arms do other things."""
     if rng.random() < 0.64:
         pose = walking(rng, rng.uniform(0, 2 * np.pi), rng.uniform(0.22, 0.52))
     elif rng.random() < 0.1:
@@ -147,13 +147,13 @@ def sample_pose(rng: np.random.Generator) -> Pose:
     else:
         pose = standing(rng)
     arms = [_busy_arm(rng, arm) if rng.random() < 0.25 else arm for arm in pose.arms]
-    if rng.random() < 0.07:  # both hands at something: a phone, folded arms, the hips
+    if rng.random() < 0.07:  # both arms are busy: a phone, folded arms, hands on the hips
         arms = [_busy_arm(rng, arms[0])] * 2
     return dataclasses.replace(pose, arms=(arms[0], arms[1]))
 
 
 def walking(rng: np.random.Generator, phase: float, stride: float, running: bool = False) -> Pose:
-    """A moment of a walk. `phase` in radians: 0 = the right leg swings past the left; `stride` in radians."""
+    """A moment of a walk. `phase` is in radians (0: the right leg swings past the left), and so is `stride`."""
     lean = rng.normal(0.22 if running else 0.05, 0.03)
     arm_stride, lift = stride * rng.uniform(0.6, 1.2), abs(rng.normal(0.12, 0.05))
     elbow = rng.uniform(1.2, 1.7) if running else rng.uniform(0.1, 0.5)
@@ -161,7 +161,7 @@ def walking(rng: np.random.Generator, phase: float, stride: float, running: bool
     toe_out, inward, turn = abs(rng.normal(0.12, 0.08)), rng.uniform(0.2, 0.6), rng.normal(0, 0.25)
     legs, arms = [], []
     for own in (phase, phase + np.pi):
-        swinging = max(0.0, np.cos(own)) ** 1.3  # 1 where the free leg passes the standing one
+        swinging = max(0.0, np.cos(own)) ** 1.3  # 1 when the free leg passes the standing leg
         rear = max(0.0, -np.sin(own))
         swing = stride * np.sin(own) + 0.35 * swinging * (stride + 0.3) + 0.03
         bend = 0.06 + flex * swinging + 0.25 * rear * stride / 0.4
@@ -174,7 +174,7 @@ def walking(rng: np.random.Generator, phase: float, stride: float, running: bool
 
 
 def standing(rng: np.random.Generator) -> Pose:
-    """Standing, the weight more or less on one leg."""
+    """A standing pose, with the weight more or less on one leg."""
     weight, apart = rng.uniform(-1, 1), rng.uniform(0.02, 0.14)
     legs = tuple(
         Leg(rng.normal(0.03 + 0.12 * relax, 0.05), apart, 0.05 + 0.3 * relax, 0.0, abs(rng.normal(0.25, 0.12)))
@@ -196,7 +196,7 @@ def standing(rng: np.random.Generator) -> Pose:
 
 
 def _busy_arm(rng: np.random.Generator, arm: Arm) -> Arm:
-    """An arm that reads a phone, telephones, rests on the hip, carries, waves, points or reaches up."""
+    """An arm that holds a phone, telephones, rests on the hip, carries, waves, points or reaches up."""
     kinds = (
         Arm(0.35, 0.10, 0.7, 1.75),  # reads a phone
         Arm(0.75, 0.45, 0.35, 2.45),  # telephones

@@ -1,4 +1,4 @@
-"""The canonical textures of an identity: one for each part of the body or the clothes, painted once."""
+"""The textures of an identity. There is one for each part of the body or the clothes, and it is painted once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TORSO_AROUND, TORSO_ALONG, ARM_AROUND, LEG_AROUND = 0.56, 0.40, 0.2, 0.3
 
 @dataclass(frozen=True)
 class Textures:
-    """RGBA textures, uint8 (h, w, 4); see `raster.Tube.texture`. None where the person has no such thing."""
+    """RGBA textures, uint8 (h, w, 4); see `raster.Tube.texture`. A texture is None if the person lacks the part."""
 
     head: np.ndarray
     hair: np.ndarray
@@ -76,7 +76,7 @@ def _torso(identity: Identity, garment: Garment, rng: np.random.Generator) -> np
     u, v = _grid(TORSO_SHAPE)
     across = np.abs(u - 0.5) * TORSO_AROUND
     neckline = 0.05 + 0.18 * garment.neckline * np.clip(1 - (across / 0.045) ** 2, 0, 1)
-    if garment.sleeve == 0.0:  # a vest: wide straps
+    if garment.sleeve == 0.0:  # a vest has wide straps
         neckline = np.where(v < 0.24, np.maximum(neckline, 0.22 * np.clip(1 - (across / 0.06) ** 4, 0, 1)), neckline)
     rim = (v >= neckline) & (v < neckline + 0.022)
     cloth[rim] *= 0.72
@@ -86,7 +86,7 @@ def _torso(identity: Identity, garment: Garment, rng: np.random.Generator) -> np
 
 
 def _jacket(cloth: np.ndarray) -> np.ndarray:
-    """An open jacket: the front is missing in the middle, with darker edges."""
+    """An open jacket. The middle of its front is missing, and the edges are darker."""
     u, v = _grid(cloth.shape[:2])
     gap = 0.045 + 0.05 * v
     away = np.abs(u - 0.5)
@@ -113,7 +113,7 @@ def _shoulder_strap(cloth: np.ndarray, colour: Colour) -> np.ndarray:
 
 
 def _dye(cloth: np.ndarray, on: np.ndarray, colour: Colour) -> np.ndarray:
-    """Colours the texels `on` of a cloth or texture, which are then there."""
+    """Colours the texels `on` of a cloth or texture, and makes them opaque."""
     cloth = cloth.copy()
     cloth[..., :3][on] = np.asarray(colour)
     if cloth.shape[-1] == 4:
@@ -146,7 +146,7 @@ def _leg(identity: Identity, rng: np.random.Generator) -> np.ndarray:
 
 
 def _shoe(identity: Identity, rng: np.random.Generator) -> np.ndarray:
-    """v runs from heel to toe, u = 0.5 is the top."""
+    """A shoe, where v runs from heel to toe and u = 0.5 is the top."""
     cloth = paint(plain(identity.shoes), 1.0, 1.0, SMALL_SHAPE)
     u, v = _grid(SMALL_SHAPE)
     accent = identity.soles if rng.random() < 0.4 else tuple(int(0.8 * value) for value in identity.shoes)
@@ -156,7 +156,7 @@ def _shoe(identity: Identity, rng: np.random.Generator) -> np.ndarray:
 
 
 def _bag(colour: Colour, rng: np.random.Generator) -> np.ndarray:
-    """A bag: u = 0 is its outer side (away from the back), with a pocket, zips and a flap."""
+    """A bag. Its outer side (away from the back) is at u = 0 and has a pocket, zips and a flap."""
     cloth = add_folds(paint(plain(colour), 1.0, 1.0, (96, 144)), rng, 0.1)
     u, v = _grid((96, 144))
     away = np.minimum(u, 1 - u)
@@ -174,7 +174,7 @@ def _grid(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _head(identity: Identity, rng: np.random.Generator) -> np.ndarray:
-    """The face at u = 0.5; v runs from the crown to the chin."""
+    """The head with its face at u = 0.5. v runs from the crown to the chin."""
     height, width = HEAD_SHAPE
     skin = np.asarray(identity.skin, dtype=float)
     base = add_folds(np.broadcast_to(skin, (height, width, 3)).copy(), rng, 0.03)
@@ -224,7 +224,7 @@ def _head(identity: Identity, rng: np.random.Generator) -> np.ndarray:
     return to_texture(colours * np.where(v > 0.9, 0.8, 1.0)[..., None])
 
 
-HAIRLINES = {  # how far down the hair reaches: in front, at the temples, at the ears, behind
+HAIRLINES = {  # lower end of the hair: in front, at the temples, at the ears, behind
     "short": (0.30, 0.40, 0.50, 0.80),
     "bald": (0.0, 0.0, 0.0, 0.0),
     "bob": (0.30, 0.48, 0.92, 1.0),
@@ -236,7 +236,7 @@ HAIRLINES = {  # how far down the hair reaches: in front, at the temples, at the
 
 
 def _hair(identity: Identity, rng: np.random.Generator) -> np.ndarray:
-    """A cap of hair around the head, missing over the face."""
+    """A cap of hair around the head, with an opening over the face."""
     cloth = np.broadcast_to(np.asarray(identity.hair, dtype=float), (*HEAD_SHAPE, 3)).copy()
     strands = np.repeat(rng.normal(0, 0.14, (1, HEAD_SHAPE[1] // 2)), 2, axis=1)
     if identity.hair_style == "curly":

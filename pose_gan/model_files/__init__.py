@@ -1,1 +1,1 @@
-"""Networks on disk: models of ours and of the authors' release, formats for other programs, a run's folder."""
+"""Networks on disk: our models, those of the authors' release, formats for other programs, and the run folder."""

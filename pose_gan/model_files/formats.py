@@ -1,6 +1,6 @@
-"""The formats that a trained generator can be written in, and read by other programs.
+"""The formats in which a trained generator can be written, so that other programs can read it.
 
-| name | file | needs, to run | batch |
+| name | file | needed to run it | batch size |
 | --- | --- | --- | --- |
 | `h5` | `generator.h5` | this package, Keras | any |
 | `keras` | `generator.keras` | this package, Keras | any |
@@ -8,7 +8,8 @@
 | `tflite` | `generator.tflite` | LiteRT (`ai-edge-litert`), or TensorFlow | any |
 | `onnx` | `generator.onnx` | ONNX Runtime | any |
 
-All take the inputs of a generator by their names and give `image`. Only `h5` and `keras` can be trained on.
+All formats take the inputs of a generator by their names and return `image`. Only `h5` and `keras` files can be
+trained further.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from pose_gan.model_files.metadata import ModelInfo
 from pose_gan.model_files.saving import load_generator, save_model
 from pose_gan.networks import compiled
 
-OPSET = 18  # of ONNX
+OPSET = 18  # version of the ONNX operator set
 
 Values = dict[str, Any]
 Run = Callable[[Values], np.ndarray]
@@ -42,8 +43,8 @@ Run = Callable[[Values], np.ndarray]
 class Format(NamedTuple):
     """A format of model files.
 
-    write: writes a generator and its metadata.
-    open: a written file as a function: arrays by name of input → images `(B, H, W, 3)`.
+    write: writes a generator and its metadata to a file.
+    open: opens such a file as a function, which maps arrays (by input name) to images `(B, H, W, 3)`.
     """
 
     write: Callable[[keras.Model, Path, ModelInfo], None]
@@ -51,24 +52,24 @@ class Format(NamedTuple):
 
 
 def write(generator: keras.Model, path: str | os.PathLike[str], name: str, info: ModelInfo) -> None:
-    """Writes a generator in a format, with its metadata, atomically.
+    """Writes a generator and its metadata in one of the formats, atomically.
 
     Args:
-        generator: as `build_generator` makes it, in float32.
-        path: the file, or for `savedmodel` the folder; replaced if it is there.
-        name: of the format.
-        info: its metadata.
-    Raises: InputError: the format cannot hold this generator, or needs a package that is not installed.
+        generator: a float32 model, as `build_generator` makes it.
+        path: the file, or the folder for `savedmodel`; an existing one is replaced.
+        name: the name of the format.
+        info: the metadata of the generator.
+    Raises: InputError: the format cannot hold this generator, or it needs a package that is not installed.
     """
     check(name, info)
     with atomic_path(path) as temporary:
         FORMATS[name].write(generator, temporary, info)
-        if Path(path).is_dir():  # a folder cannot be replaced as a file is
+        if Path(path).is_dir():  # unlike a file, a folder cannot be replaced in one step
             shutil.rmtree(path)
 
 
 def check(name: str, info: ModelInfo) -> None:
-    """Raises InputError if a format cannot hold a generator, or needs a package that is not installed."""
+    """Raises InputError if the format cannot hold the generator, or if it needs a package that is not installed."""
     model = info.model
     if name == "onnx" and not importlib.util.find_spec("tf2onnx"):
         raise InputError('onnx: needs the package tf2onnx; pip install "pose_gan[onnx]"')
@@ -84,7 +85,7 @@ def check(name: str, info: ModelInfo) -> None:
 
 
 def _write_saved_model(generator: keras.Model, path: Path, info: ModelInfo) -> None:
-    """Signatures `serving_default` (float32 images in [-1, 1]) and `serve_uint8` (0 to 255, in and out)."""
+    """Writes the signatures `serving_default` (float32 images in [-1, 1]) and `serve_uint8` (uint8 in and out)."""
 
     def serve_uint8(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         scaled = [tf.cast(t, tf.float32) / 127.5 - 1.0 if t.dtype == tf.uint8 else t for t in tensors]
@@ -92,7 +93,7 @@ def _write_saved_model(generator: keras.Model, path: Path, info: ModelInfo) -> N
         levels = tf.floor(levels) if info.model.compat == "release" else tf.round(levels)  # as drawing.to_uint8
         return {"image": tf.cast(tf.clip_by_value(levels, 0.0, 255.0), tf.uint8)}
 
-    archive = keras.export.ExportArchive()  # not `track`: it would write all weights twice
+    archive = keras.export.ExportArchive()  # `track` is not called, since it would write all weights twice
     archive.add_endpoint("serving_default", _served(generator), _specs(generator))
     archive.add_endpoint("serve_uint8", serve_uint8, _specs(generator, tf.uint8))
     archive.write_out(str(path), verbose=False)
@@ -115,11 +116,11 @@ def _open_saved_model(path: Path) -> Run:
 
 
 def _write_tflite(generator: keras.Model, path: Path, info: ModelInfo) -> None:
-    """Operators that every LiteRT runtime has; they know no float64, so positions are computed in float32."""
+    """Uses only operators that every LiteRT runtime has. These lack float64, so positions are computed in float32."""
     twin = _exportable(generator, precision="float32")
     archive = keras.export.ExportArchive()
     archive.add_endpoint("serving_default", _served(twin), _specs(twin))
-    with tempfile.TemporaryDirectory() as folder:  # by way of it: from a function, Keras' weights would get lost
+    with tempfile.TemporaryDirectory() as folder:  # a conversion from a function would lose Keras' weights
         archive.write_out(folder, verbose=False)
         path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
     metadata.attach(path, info.written_now())
@@ -163,12 +164,12 @@ def _open_onnx(path: Path) -> Run:
 
 
 def _served(model: keras.Model) -> Callable[..., dict[str, tf.Tensor]]:
-    """A generator as a function of its inputs that names its output."""
+    """The generator as a function of its inputs, with a name for its output."""
     return lambda *tensors: {"image": model(list(tensors), training=False)}
 
 
 def _specs(model: keras.Model, image_dtype: tf.DType = tf.float32) -> list[tf.TensorSpec]:
-    """The inputs of a model by their names, any number of samples."""
+    """The named inputs of a model, for any number of samples."""
     return [
         tf.TensorSpec(tensor.shape, image_dtype if len(tensor.shape) == 4 else tf.float32, name=tensor.name)
         for tensor in model.inputs
@@ -176,7 +177,7 @@ def _specs(model: keras.Model, image_dtype: tf.DType = tf.float32) -> list[tf.Te
 
 
 def _exportable(generator: keras.Model, **geometry: str) -> keras.Model:
-    """The same generator of operators that converters know."""
+    """The same generator, made of operators that converters know."""
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         settings = layer.get_config()

@@ -1,14 +1,14 @@
-"""What a model file knows of itself: settings, skeleton, the training run. It stands in every format that we write.
+"""The metadata of a model file: settings, skeleton and training run. Every format that we write contains them.
 
-| format | place |
+| format | place of the metadata |
 | --- | --- |
-| `.h5` | attribute `pose_gan` of the root |
-| `.keras` | comment of the archive |
+| `.h5` | attribute `pose_gan` of the root group |
+| `.keras` | comment of the ZIP archive |
 | SavedModel | `assets.extra/pose_gan.json` |
-| `.tflite` | file `pose_gan.json`, attached as TFLite's associated files are |
+| `.tflite` | file `pose_gan.json`, attached in the way of TFLite's associated files |
 | `.onnx` | metadata property `pose_gan` |
 
-All hold the same JSON: `ModelInfo`.
+All formats hold the same JSON text, which is a `ModelInfo`.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class TrainingInfo:
-    """Where weights come from. Paths are left out: a model file is for others.
+    """The origin of the weights. It holds no paths, because model files are passed on to other people.
 
     Attributes:
         run: name of the training run's folder.
         dataset: name of the data set.
-        preset: the row of the paper's Table 3 that skips and losses are of; None: of none.
-        step: generator updates done.
-        batch_size: pairs a batch.
-        learning_rate: of both optimizers.
-        seed: of weights, order of pairs and dropout.
-        begun_from: name of the generator's file that the run began with; None: random weights.
+        preset: the row of the paper's Table 3 whose skips and losses were used; None: they are of no row.
+        step: number of generator updates done.
+        batch_size: pairs per batch.
+        learning_rate: learning rate of both optimizers.
+        seed: seed of the weights, of the order of pairs and of dropout.
+        begun_from: name of the generator file with which the run began; None: it began with random weights.
     """
 
     run: str
@@ -63,14 +63,14 @@ class TrainingInfo:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model file knows of itself.
+    """The metadata of a model file.
 
     Attributes:
         kind: `generator` or `discriminator`.
-        model: settings of the network, skeleton included; a generator does not know `disc_type`.
-        training: None: not known.
-        converted_from: name of the authors' checkpoint that the weights are of; None: ours.
-        pose_gan: version of this package that wrote the file; empty: another program did.
+        model: settings of the network, including the skeleton; the file of a generator does not know `disc_type`.
+        training: the origin of the weights; None: it is not known.
+        converted_from: name of the authors' checkpoint from which the weights come; None: they are not from one.
+        pose_gan: version of this package that wrote the file; empty: another program wrote it.
     """
 
     kind: str
@@ -84,7 +84,7 @@ class ModelInfo:
             raise InputError(f"kind {self.kind!r} is not known; allowed: {', '.join(KINDS)}")
 
     def written_now(self) -> ModelInfo:
-        """The same in a file of this version."""
+        """The same metadata for a file that this version writes."""
         return dataclasses.replace(self, pose_gan=__version__)
 
     def to_json(self) -> str:
@@ -93,7 +93,7 @@ class ModelInfo:
 
     @classmethod
     def from_json(cls, text: str | bytes, where: str) -> ModelInfo:
-        """The inverse of `to_json`. Raises InputError naming `where` and the key."""
+        """The inverse of `to_json`. It raises InputError with a message that names `where` and the key."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -125,9 +125,9 @@ def attach(path: str | os.PathLike[str], info: ModelInfo) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> ModelInfo | None:
-    """The metadata of a model file; None: it has none.
+    """The metadata of a model file; None if it has none.
 
-    Raises: InputError: no such file, another format, a damaged file.
+    Raises: InputError: the file is absent, damaged or of another format.
     """
     path = Path(path)
     if path.is_dir():
@@ -158,7 +158,7 @@ def _from_archive(path: Path) -> bytes | None:
         return None
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         if path.suffix == ".tflite":
-            return None  # a TFLite file to which nothing is attached is no archive
+            return None  # a TFLite file without attached files is not an archive
         raise InputError(f"{path}: damaged: {error}") from None
 
 

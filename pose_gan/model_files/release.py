@@ -1,8 +1,9 @@
-"""The checkpoints of the authors' release: HDF5 files that Keras 2.0.8 wrote, as weights or as whole models.
+"""The checkpoints of the authors' release: HDF5 files by Keras 2.0.8 that hold weights or whole models.
 
-Such a file holds the arrays of each layer that has weights, in the order of the layers' depth in the release's graph,
-which interleaves the two encoders. Names carry running numbers and tell nothing. So a file is recognised by its
-arrays' shapes: they are compared with the layout of every variant of the release's networks.
+Such a file holds the arrays of each layer that has weights. Their order is the layers' depth in the release's graph,
+which interleaves the two encoders. The layers' names carry running numbers, so they do not identify the layers. A file
+is therefore recognised by the shapes of its arrays: they are compared with the layout of every variant of the
+release's networks.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from pose_gan.networks import build_discriminator, build_generator
 
 WHAT = "a checkpoint of the release's networks (generator or discriminator, written by Keras 2)"
 
-_OF_OTHERS = {"generator": "disc_type", "discriminator": "warp_skip"}  # what a network knows nothing of
+_OF_OTHERS = {"generator": "disc_type", "discriminator": "warp_skip"}  # settings without effect on the network
 
 
 class Layer(NamedTuple):
-    """A layer of a file: its name there and its arrays, not read yet."""
+    """A layer of a file: its name in the file, and its arrays, which have not been read yet."""
 
     name: str
     arrays: list[h5py.Dataset]
@@ -41,7 +42,7 @@ class Layer(NamedTuple):
 
 
 def is_release(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is HDF5 in the layout of Keras 1 or 2. Keras 3 writes its version into its own."""
+    """Whether a file is HDF5 in the layout of Keras 1 or 2. Keras 3 differs by writing its version into its files."""
     try:
         with h5py.File(path) as file:
             version = hdf5.text(_weights_group(file).attrs.get("keras_version", b"1"))
@@ -51,14 +52,14 @@ def is_release(path: str | os.PathLike[str]) -> bool:
 
 
 def load(path: str | os.PathLike[str], **known: Any) -> keras.Model:
-    """The network of a checkpoint of the release, with `compat="release"`.
+    """Loads the network of a checkpoint of the release, with `compat="release"`.
 
     Args:
         path: the file.
-        known: settings of `ModelConfig` that the user knows, of `config.TELLING`; the variant is worked out among
-            those that agree.
+        known: settings of `ModelConfig` that the user knows, out of `config.TELLING`; only variants that agree with
+            them are considered.
     Returns: a model as `build_generator` or `build_discriminator` makes it.
-    Raises: InputError: a damaged file, or one that holds no network of the release with these settings.
+    Raises: InputError: the file is damaged, or it holds no network of the release with these settings.
     """
     with hdf5.opened(path) as file:
         layers = _layers(file, path)
@@ -69,7 +70,10 @@ def load(path: str | os.PathLike[str], **known: Any) -> keras.Model:
 
 
 def settings(path: str | os.PathLike[str], **known: Any) -> tuple[str, ModelConfig]:
-    """`generator` or `discriminator`, and its settings, without loading weights. Args and errors as `load`."""
+    """Returns `generator` or `discriminator`, and its settings, without loading weights.
+
+    The arguments and the errors are those of `load`.
+    """
     with hdf5.opened(path) as file:
         return _recognise(_layers(file, path), _told(file), known, path)
 
@@ -85,15 +89,15 @@ def _recognise(
 ) -> tuple[str, ModelConfig]:
     """Kind and settings of the variant whose layout the layers have.
 
-    What the weights leave open is taken from what the user knows, then from what the file tells, then from the
-    release's usual setting, which is the first of each list in `_variants`.
+    The weights leave some settings open. Such a setting is taken from the user (`known`), else from the file (`told`),
+    else it is the release's usual one, which comes first in each list in `_variants`.
     """
     shapes = [layer.shapes for layer in layers]
     first = shapes[0][0] if shapes and shapes[0] else ()
     if len(first) != 4 or first[:2] not in ((3, 3), (4, 4)):
         raise InputError(f"{path}: not {WHAT}: its first array has the shape {first}")
     kind, width = ("generator" if first[0] == 3 else "discriminator"), first[3] / 64
-    # at another size of as many levels a network works as well
+    # a network also works at another image size that needs the same number of levels
     decided = [name for name in told if name not in (_OF_OTHERS[kind], "image_size")]
     if otherwise := [name for name in decided if known.get(name, told[name]) != told[name]]:
         raise InputError(_conflict(path, kind, told, known, otherwise))
@@ -108,7 +112,7 @@ def _recognise(
             return kind, config
         if nearest is None or agreeing > nearest[0]:
             nearest = agreeing, config, layout
-    if known:  # something fits without them, or this raises
+    if known:  # without these settings a variant fits, or the next call raises
         _, config = _recognise(layers, told, {}, path)
         differing = [name for name, value in known.items() if _shows(kind, config, name, value)]
         raise InputError(_conflict(path, kind, vars(config), known, differing))
@@ -116,7 +120,7 @@ def _recognise(
 
 
 def _variants(width: float, known: dict[str, Any], kind: str) -> Iterator[ModelConfig]:
-    """Settings of all networks of the release at this width that agree with what is known."""
+    """Settings of all networks of the release that have this width and agree with the known settings."""
     choices: dict[str, Iterable[Any]] = {
         "image_size": SIZES.values(),
         "warp_skip": ("mask", "none", "stn", "full"),
@@ -131,19 +135,19 @@ def _variants(width: float, known: dict[str, Any], kind: str) -> Iterator[ModelC
         try:
             yield ModelConfig(compat="release", **{"width": width, **fixed, **dict(zip(free, values, strict=True))})
         except InputError:
-            continue  # settings that do not go together
+            continue  # these settings do not go together
 
 
 def _conflict(
     path: str | os.PathLike[str], kind: str, own: dict[str, Any], asked: dict[str, Any], names: list[str]
 ) -> str:
-    """Why a file does not do: what it is of, and what was asked for."""
+    """The message for a file whose settings differ from the user's. It names the settings of both."""
     of, got = (in_words({name: values[name] for name in names}) for values in (own, asked))
     return f"{path}: is of a {kind} with {of}, got {got}; leave out the flag that says so, or take another file"
 
 
 def _shows(kind: str, config: ModelConfig, name: str, value: Any) -> bool:
-    """Whether the weights would be others with this value of a setting."""
+    """Whether the weights would have another layout if the setting had this value."""
     if getattr(config, name) == value:
         return False
     try:
@@ -158,7 +162,7 @@ def _difference(
     nearest: tuple[int, ModelConfig, list[Entry]] | None,
     path: str | os.PathLike[str],
 ) -> str:
-    """Why no variant fits, by the one that fits longest."""
+    """The reason why no variant fits, for the variant that agrees with the most layers from the start."""
     if nearest is None:
         return f"{path}: the release has no {kind} of this width"
     row, config, layout = nearest
@@ -174,7 +178,10 @@ def _difference(
 
 
 def _told(file: h5py.File) -> dict[str, Any]:
-    """What the weights do not tell, from the description of a whole model: image size, kind of skips, aggregation."""
+    """The settings that the weights do not show, read from the description of a whole model.
+
+    These are the image size, the kind of skip connections and the aggregation.
+    """
     try:
         described = json.loads(hdf5.text(file.attrs["model_config"]))["config"]["layers"]
         sizes = [layer["config"]["batch_input_shape"] for layer in described if layer["class_name"] == "InputLayer"]
@@ -187,14 +194,14 @@ def _told(file: h5py.File) -> dict[str, Any]:
         ModelConfig(**told)
         return told
     except (KeyError, TypeError, ValueError, StopIteration):
-        return {}  # weights only, or described otherwise: the weights decide
+        return {}  # the file has only weights, or another description; the weights decide
 
 
 # ------------------------------------------------------------------------------------- reading
 
 
 def _layers(file: h5py.File, path: str | os.PathLike[str]) -> list[Layer]:
-    """The layers with weights, in order."""
+    """The layers that have weights, in the order of the file."""
     root, layers = _weights_group(file), []
     if not _has_layers(root):
         raise InputError(f"{path}: not {WHAT}: it lists no layers")
@@ -212,7 +219,7 @@ def _layers(file: h5py.File, path: str | os.PathLike[str]) -> list[Layer]:
 
 
 def _weights_group(file: h5py.File) -> Any:
-    """Whole models keep their weights under `model_weights`."""
+    """The group that holds the weights. In the file of a whole model it is `model_weights`."""
     inner = file.get("model_weights")
     return inner if isinstance(inner, h5py.Group) else file
 
@@ -222,7 +229,7 @@ def _has_layers(group: Any) -> bool:
 
 
 def _names(group: Any, key: str) -> list[str]:
-    """A list of names; later versions of Keras 2 split long ones over `key0`, `key1`, …"""
+    """A list of names. Later versions of Keras 2 split a long list into `key0`, `key1` and so on."""
     parts = [group.attrs[key]] if key in group.attrs else []
     while (split := f"{key}{len(parts)}") in group.attrs:
         parts.append(group.attrs[split])
@@ -230,7 +237,7 @@ def _names(group: Any, key: str) -> list[str]:
 
 
 def _assign(model: keras.Model, layers: list[Layer], layout: list[Entry], path: str | os.PathLike[str]) -> None:
-    """Reads the arrays, one at a time, into the layers that take them."""
+    """Reads the arrays one at a time, and assigns each to the layer that takes it."""
     first_net: list[h5py.Dataset] = []
     for layer, entry in zip(layers, layout, strict=True):
         targets = [weight for name in entry.layers for weight in model.get_layer(name).weights]

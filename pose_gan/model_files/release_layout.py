@@ -1,7 +1,7 @@
-"""How the authors' release lays out its networks' arrays in a file (Keras 2.0.8, HDF5).
+"""The order in which the authors' release stores its networks' arrays in a file (Keras 2.0.8, HDF5).
 
-A file holds the arrays of each layer that has weights, in the order of the layers' depth in the release's graph,
-which interleaves the two encoders.
+A file holds the arrays of each layer that has weights. Their order is the layers' depth in the release's graph, which
+interleaves the two encoders.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import NamedTuple
 from pose_gan.config import ModelConfig
 from pose_gan.networks import DISCRIMINATOR_BLOCKS, DROPOUT_BLOCKS, STN_UNITS, WARPED_SKIPS, filters
 
-SIZES = {6: (128, 64), 7: (256, 256)}  # encoder levels → the release's image size; the weights tell the levels only
+SIZES = {6: (128, 64), 7: (256, 256)}  # encoder levels → the release's image size; weights show only the levels
 
 Shape = tuple[int, ...]
 
 
 class Entry(NamedTuple):
-    """The arrays of one layer of the release, and where they go.
+    """The arrays of one layer of the release, and the layers of our network that take them.
 
-    shapes: of the arrays in the file, in order.
+    shapes: shapes of the arrays, in the order of the file.
     layers: names of our layers that take them, in order; none: the arrays repeat those of an earlier layer.
     """
 
@@ -49,16 +49,16 @@ def generator_layout(config: ModelConfig) -> list[Entry]:
     for block, count in enumerate(decoder):
         entries.append(Entry([(4, 4, count, below)], (f"decoder_{block}",)))
         following = [_norm(f"decoder_norm_{block}")]
-        level = len(encoder) - 2 - block  # of the skip that joins what this block gives
+        level = len(encoder) - 2 - block  # the level of the skip that joins this block's output
         if config.warp_skip == "stn" and level < WARPED_SKIPS:
-            following.append(next(nets))  # as deep as what comes before the block's last layer
+            following.append(next(nets))  # it has the depth of the layers before the block's last one
         entries += following if block < DROPOUT_BLOCKS else following[::-1]
         below = count + len(streams) * encoder[level]
     return [*entries, Entry([(3, 3, below, 3), (3,)], ("decoder_image",))]
 
 
 def _localisation_nets() -> Iterator[Entry]:
-    """The shared net of `stn`, which the file repeats in each of the four layers that use it."""
+    """The shared localisation network of `stn`. The file repeats it in each of the four layers that use it."""
     sizes = [72, *STN_UNITS, 6]
     shapes = [shape for i, o in itertools.pairwise(sizes) for shape in ((i, o), (o,))]
     yield Entry(shapes, (*(f"stn_{units}" for units in STN_UNITS), "stn_transform"))
@@ -83,12 +83,12 @@ def discriminator_layout(config: ModelConfig) -> list[Entry]:
         below = channels
     if config.disc_type != "sim":
         return [*entries, Entry([(4, 4, below, 1)], ("block_1",))]
-    tower = Entry([shape for entry in entries for shape in entry.shapes], ("tower",))  # one layer to Keras
+    tower = Entry([shape for entry in entries for shape in entry.shapes], ("tower",))  # Keras counts it as one layer
     return [tower, Entry([(2 * below * _cells(config), 1), (1,)], ("logits",))]
 
 
 def _cells(config: ModelConfig) -> int:
-    """Places of the map that four convolutions 4×4 with stride 2 leave of an image, the first without padding."""
+    """Number of cells in the map after four 4×4 convolutions with stride 2, of which the first has no padding."""
     height, width = ((side - 4) // 2 + 1 for side in config.image_size)
     for _ in DISCRIMINATOR_BLOCKS:
         height, width = (height - 2) // 2 + 1, (width - 2) // 2 + 1

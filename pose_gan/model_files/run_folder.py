@@ -1,7 +1,8 @@
-"""What stands where in the folder of a training run.
+"""The layout of a training run's folder.
 
-`options.json` has all settings. The folder of checkpoints, which it names, holds `step-00002000/` (one a checkpoint)
-and `LAST`, a text file with the name of the newest. `generator.h5` is the newest generator.
+`options.json` contains all settings. It also names the folder of checkpoints, which holds one folder per checkpoint
+(`step-00002000/`) and `LAST`, a text file with the name of the newest checkpoint. `generator.h5` is the newest
+generator.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ LAST = "LAST"
 def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
     """The newest checkpoint in a run's folder of checkpoints; None if there is none yet.
 
-    Without `LAST` (a kill came between the first checkpoint and its name) it is the one with the highest step.
+    If `LAST` is absent, the newest checkpoint is the one with the highest step. (This happens when a run is killed
+    after it wrote the first checkpoint and before it wrote `LAST`.)
     """
     folder = Path(folder)
     try:
@@ -49,14 +51,14 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
 
 
 def checkpoints_of_run(run: str | os.PathLike[str]) -> Path:
-    """The folder of checkpoints of a run, from its `options.json`. Raises InputError if `run` is not a run."""
+    """The folder of checkpoints that a run's `options.json` names. Raises InputError if `run` is not a run's folder."""
     return Path(run) / read_options(run).get("checkpoints_dir", "checkpoints")  # relative to the run, or absolute
 
 
 def read_options(run: str | os.PathLike[str]) -> dict[str, Any]:
-    """A run's `options.json`: `config`, `checkpoints_dir` (from the run's folder), versions.
+    """A run's `options.json`: `config`, `checkpoints_dir` (relative to the run's folder) and versions.
 
-    Raises: InputError: it is absent, or cannot be read.
+    Raises: InputError: the file is absent, or cannot be read.
     """
     path = Path(run) / OPTIONS
     try:
@@ -79,9 +81,9 @@ def latest_generator(run: str | os.PathLike[str]) -> Path:
 
 
 def model_file(path: str | os.PathLike[str]) -> Path:
-    """`path` itself, or if it is a training run's folder, the generator of its newest checkpoint.
+    """`path` itself or, if it is a training run's folder, the generator file of its newest checkpoint.
 
-    Raises: InputError: no such file or folder; a folder that is neither a run nor a SavedModel.
+    Raises: InputError: `path` does not exist, or it is a folder that is neither a run nor a SavedModel.
     """
     path = Path(path)
     if path.is_dir() and not (path / SAVED_MODEL).is_file():
@@ -92,6 +94,6 @@ def model_file(path: str | os.PathLike[str]) -> Path:
 
 
 def new_run_dir(root: str | os.PathLike[str], name: str) -> Path:
-    """`root/00003-name` with the next free number."""
+    """The path of a new run's folder, such as `root/00003-name`, with the next free number."""
     taken = [int(path.name[:5]) for path in Path(root).glob("[0-9]" * 5 + "-*")]
     return Path(root) / f"{max(taken, default=-1) + 1:05d}-{name}"

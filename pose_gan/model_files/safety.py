@@ -1,4 +1,4 @@
-"""Model files that may be hostile: what they hold is looked at before any of it is made or run."""
+"""Checks of model files that may be hostile. A file's content is checked before any part of it is made or run."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from pose_gan.errors import InputError
 from pose_gan.files import hdf5
 from pose_gan.model_files.run_folder import SAVED_MODEL
 
-_MAX_DESCRIPTION = 32 << 20  # bytes; ours have some tens of thousands
+_MAX_DESCRIPTION = 32 << 20  # bytes; descriptions of our models have some tens of thousands
 
-# What our models are made of. Others may run code of the file's author (Lambda), or read other files.
+# The classes of which our models are made. Other classes may run code of the file's author (Lambda) or read files.
 _STOCK = ("Activation", "Concatenate", "Conv2D", "Dense", "Dropout", "Flatten", "LeakyReLU", "ReLU", "ZeroPadding2D")
 _OURS = ("DeformableSkip", "InstanceNormalization", "PartGeometry", "PoseMaps", "SpatialTransformer")
 _OTHERS = ("Functional", "Model", "InputLayer", "DTypePolicy", "Constant", "GlorotUniform", "Ones", "Zeros")
 _PARTS = {*_STOCK, *_OURS, "UniformTransform", "UpConv2D", *_OTHERS, "__keras_tensor__", "__numpy__"}
 _MODULES = (None, "keras", "keras.layers", "keras.initializers", "keras.models", "keras.src.models.functional")
-_MODULES += ("builtins", "pose_gan.layers", "pose_gan.upsampling")  # the last one in files of version 0.1
+_MODULES += ("builtins", "pose_gan.layers", "pose_gan.upsampling")  # version 0.1 wrote the last one
 _OPERATORS_WITH_EFFECTS = {"ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "PyFuncStateless", "EagerPyFunc"}
 _OPERATORS_WITH_EFFECTS |= {"PrintV2", "Print", "LoadAndRemapMatrix", "Save", "SaveSlices", "Restore", "RestoreSlice"}
 
 
 def check_parts(path: Path) -> None:
-    """Refuses a `.h5` or `.keras` file with a part that our models do not have, before any of it is made.
+    """Refuses a `.h5` or `.keras` file with a part that our models do not have, before any part of it is made.
 
-    Raises: InputError: there is one, or the file is damaged.
+    Raises: InputError: the file has such a part, or it is damaged.
     """
     waiting = [_description(path)]
     while waiting:
@@ -37,7 +37,7 @@ def check_parts(path: Path) -> None:
         if isinstance(value, list):
             waiting += value
         elif isinstance(value, dict):
-            waiting += [item for key, item in value.items() if key != "compile_config"]  # which is not read
+            waiting += [item for key, item in value.items() if key != "compile_config"]  # this key is not read
             name = value.get("class_name")
             if name is not None and not (_is_part(name) and value.get("module") in _MODULES):
                 raise InputError(
@@ -48,7 +48,7 @@ def check_parts(path: Path) -> None:
 def check_operators(path: Path) -> None:
     """Refuses a SavedModel whose graph would read or write files, or call Python, when it is run.
 
-    Raises: InputError: it would, or the file is damaged.
+    Raises: InputError: the graph has such an operator, or the file is damaged.
     """
     saved = saved_model_pb2.SavedModel()
     try:
@@ -65,7 +65,7 @@ def check_operators(path: Path) -> None:
 
 
 def _description(path: Path) -> Any:
-    """The description of the architecture that a model file holds, as JSON values."""
+    """The description of the architecture in a model file, as JSON values."""
     try:
         if path.suffix == ".h5":
             with hdf5.opened(path) as file:
@@ -85,5 +85,5 @@ def _is_part(name: Any) -> bool:
 
 
 def damaged(path: Path, kind: str, error: Exception) -> InputError:
-    """The message for a file of ours that cannot be read."""
+    """The error for a model file that cannot be read."""
     return InputError(f"{path}: damaged, or not {kind} of this project: {' '.join(str(error).split())[:300]}")

@@ -1,4 +1,4 @@
-"""Trained networks as files, in and out. `pose_gan.model_files.formats` writes the formats for other programs."""
+"""Writes and reads trained networks as files. `pose_gan.model_files.formats` writes formats for other programs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ EXPORTED_SUFFIXES = (".tflite", ".onnx")
 
 
 def save_model(model: keras.Model, path: str | os.PathLike[str], info: ModelInfo | None = None) -> None:
-    """Writes a whole model (architecture, weights, metadata), atomically.
+    """Writes a whole model (architecture, weights and metadata), atomically.
 
     Args:
         model: a network, in float32.
-        path: `.h5` or `.keras`; the suffix chooses the format.
-        info: the metadata; None: what can be read off a generator.
+        path: a file name with the suffix `.h5` or `.keras`; the suffix chooses the format.
+        info: the metadata; None: those that can be worked out from a generator.
     """
     if info is None and is_generator(model):
         info = describe(model)
@@ -42,7 +42,7 @@ def save_model(model: keras.Model, path: str | os.PathLike[str], info: ModelInfo
 
 @contextlib.contextmanager
 def _quiet_about_hdf5() -> Iterator[None]:
-    """Keras warns at every `.h5` file that the format is legacy; here it is a documented choice."""
+    """Silences Keras' warning that the `.h5` format is legacy: the format is a documented choice here."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -58,23 +58,23 @@ def is_generator(model: keras.Model) -> bool:
 
 
 def describe(generator: keras.Model) -> ModelInfo:
-    """Metadata of a generator of which only the model is at hand."""
+    """Metadata of a generator, worked out from the model alone."""
     return ModelInfo("generator", settings_of(generator))
 
 
 def settings_of(generator: keras.Model) -> ModelConfig:
-    """Settings of a generator that `load_generator` gave. Raises: ValueError: another model."""
+    """Settings of a generator that `load_generator` returned. Raises ValueError for another model."""
     exported = [layer for layer in generator.layers if isinstance(layer, ExportedGenerator)]
     return exported[0].config if exported else generator_config(generator)
 
 
 def load_model(path: str | os.PathLike[str], **known: Any) -> keras.Model:
-    """Reads a network, with nothing of the file run as code.
+    """Reads a network. It runs no code from the file.
 
     Args:
         path: a file that `save_model` wrote, or a checkpoint of the authors' release.
-        known: for the release's checkpoints: settings of `ModelConfig` that the weights do not tell.
-    Raises: InputError: naming the file and what is wrong with it.
+        known: settings of `ModelConfig` that the weights do not show, for the release's checkpoints only.
+    Raises: InputError: the file cannot be used; the message names the file and the fault.
     """
     path = Path(path)
     if path.suffix in EXPORTED_SUFFIXES:
@@ -89,7 +89,7 @@ def load_model(path: str | os.PathLike[str], **known: Any) -> keras.Model:
     if path.suffix == ".h5" and release.is_release(path):
         return release.load(path, **known)
     safety.check_parts(path)
-    metadata.read(path)  # of a truncated archive these may be all that is damaged
+    metadata.read(path)  # in a truncated archive the metadata may be the only damaged part
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras, h5py and zipfile raise many kinds for a damaged file
@@ -102,14 +102,14 @@ def load_generator(path: str | os.PathLike[str], **known: Any) -> keras.Model:
     Args:
         path: a `.h5` or `.keras` file; a SavedModel of `pose-gan export` (for inference only); a run folder (its
             newest checkpoint is taken); or a generator checkpoint of the authors' release, which is recognised
-            and computed as there (`compat="release"`).
-        known: for the release's checkpoints: settings of `ModelConfig` that the weights do not tell:
-            `image_size` (default: 128×64, or 256×256 for seven levels), `warp_skip` (`mask`, where it might be
-            `full`), `warp_agg` (`max`).
+            and computed as in the release (`compat="release"`).
+        known: settings of `ModelConfig` that the weights do not show, for the release's checkpoints only:
+            `image_size` (default: 128×64, or 256×256 for seven levels), `warp_skip` (default: `mask` where the
+            weights also fit `full`), `warp_agg` (default: `max`).
     Returns: a Keras model with the inputs `source_image` `(B, H, W, 3)` float32 in [-1, 1],
         `source_keypoints` and `target_keypoints` `(B, J, 2)`, (y, x) in pixels, −1 where missing
-        (and `background` for models with one); it returns the image, `(B, H, W, 3)` in [-1, 1].
-    Raises: InputError: no such file, a damaged or hostile one, or a model that is not a generator.
+        (and `background` for models that have this input); it returns the image, `(B, H, W, 3)` in [-1, 1].
+    Raises: InputError: the file is absent, damaged or hostile, or the model is not a generator.
     Example:
         generator = pose_gan.load_generator("runs/00000-market-mask/generator.h5")
         image = generator([photo[None] / 127.5 - 1, pose_in_photo[None], wanted_pose[None]])
@@ -123,19 +123,19 @@ def load_generator(path: str | os.PathLike[str], **known: Any) -> keras.Model:
 
 
 def read_info(path: str | os.PathLike[str], **known: Any) -> ModelInfo:
-    """What a model file of any format knows of itself, or what can be worked out.
+    """The metadata of a model file of any format. If the file has none, they are worked out where that is possible.
 
     Args:
-        path: as of `load_generator`; also a `.tflite` or `.onnx` file, and discriminators.
-        known: as of `load_generator`.
-    Raises: InputError: no such file, a damaged one, or one that is no model of ours or of the release.
+        path: as for `load_generator`; it may also be a `.tflite` or `.onnx` file, or a discriminator.
+        known: as for `load_generator`.
+    Raises: InputError: the file is absent or damaged, or it is not a model of this project or of the release.
     """
     path = model_file(path)
     if path.suffix == ".h5" and release.is_release(path):
         kind, config = release.settings(path, **known)
         return ModelInfo(kind, config, converted_from=path.name, pose_gan="")
     info = metadata.read(path)
-    if info is None and path.suffix in MODEL_SUFFIXES:  # written before there were metadata
+    if info is None and path.suffix in MODEL_SUFFIXES:  # an early version wrote no metadata
         info = describe(load_generator(path))
     if info is None:
         raise InputError(f"{path}: has no metadata: it was not written by this project")
@@ -146,10 +146,10 @@ class ExportedGenerator(keras.layers.Layer):
     """A SavedModel of `pose-gan export` as a layer, for inference.
 
     Args:
-        path: the folder.
+        path: the folder of the SavedModel.
         config: settings of the generator in it.
 
-    Call arguments: its inputs by name. Returns the image `(B, H, W, 3)`.
+    Call arguments: the generator's inputs by name. The layer returns the image `(B, H, W, 3)`.
     """
 
     def __init__(self, path: str | os.PathLike[str], config: ModelConfig, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Trying out exported files: each is loaded back, compared with the generator, and timed."""
+"""A trial of exported files: each file is loaded, compared with the generator, and timed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pose_gan.errors import InputError
 from pose_gan.model_files.formats import FORMATS, Values
 from pose_gan.model_files.metadata import ModelInfo
 
-TOLERANCE = 1e-4  # of images in [-1, 1]
+TOLERANCE = 1e-4  # the largest allowed difference of images in [-1, 1]
 TRIED = 4  # samples
 TIMED = 5  # calls
 
 
 def samples(info: ModelInfo, count: int = TRIED, seed: int = 0) -> dict[str, Any]:
-    """Random images, and poses whose joints lie anywhere in them, some missing: float32 arrays by name of input."""
+    """Random images and random poses with some joints missing, as float32 arrays by input name."""
     random, (height, width) = np.random.default_rng(seed), info.model.image_size
     joints = info.model.skeleton.num_joints
     values: dict[str, Any] = {"source_image": random.uniform(-1, 1, (count, height, width, 3))}
@@ -33,14 +33,14 @@ def samples(info: ModelInfo, count: int = TRIED, seed: int = 0) -> dict[str, Any
 
 
 def try_out(name: str, path: Path, values: Values, expected: np.ndarray) -> tuple[float, float]:
-    """Loads a written file and runs it.
+    """Loads an exported file and runs it.
 
     Args:
-        name: of the format.
-        path: the file, or for `savedmodel` the folder.
-        values: from `samples`.
-        expected: the generator's images for them, in [-1, 1].
-    Returns: the largest difference of an image, and the median seconds that one image takes.
+        name: the name of the format.
+        path: the file, or the folder for `savedmodel`.
+        values: the inputs, from `samples`.
+        expected: the generator's images for these inputs, in [-1, 1].
+    Returns: the largest difference of the images, and the median time per image in seconds.
     Raises: InputError: the images differ by more than `TOLERANCE`.
     """
     run = FORMATS[name].open(path)

@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             difference, seconds = try_out(name, path, values, expected)
             checked = (f"{difference:.1e}", f"{1000 * seconds:.0f} ms")
         rows.append((name, str(path), f"{_size(path) / 1e6:.1f} MB", *checked))
-    print(_table(("format", "file", "size", "largest difference", "an image"), rows))
+    print(_table(("format", "file", "size", "largest difference", "time per image"), rows))
     return 0
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_prep import estimator_data, estimator_training, train_estimator
+from data_prep import estimator_data, estimator_training
 from data_prep.augment import augment
 from data_prep.estimator_data import IMAGES_PER_PERSON, SIZE, draw_person
 from data_prep.people import dataset, sample_identity
