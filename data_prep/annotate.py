@@ -19,8 +19,10 @@ from data_prep.reading import read_batches
 from pose_gan import runtime
 from pose_gan.errors import InputError
 from pose_gan.estimators import DEMO, Estimator, EstimatorConfig, check_estimator, load_estimator
+from pose_gan.files.atomic import remove_parts
 from pose_gan.files.folders import dataset_path, is_background, list_images, make_folder
 from pose_gan.files.images import read_image
+from pose_gan.files.lock import only_program
 from pose_gan.poses.drawing import WHITE, draw_skeleton, grid, write_image
 from pose_gan.poses.framing import Frame
 from pose_gan.poses.keypoints import (
@@ -125,8 +127,23 @@ def annotate(
         batch_size: images of one size per call; None: the estimator's choice.
         overwrite: whether the CSV and the journal are discarded first.
     Returns: all annotations that now stand in the CSV.
-    Raises: InputError: the CSV cannot be read, or the journal has other settings.
+    Raises: InputError: the CSV cannot be read, the journal has other settings, or another program annotates these
+        images.
     """
+    make_folder(path.parent)
+    with only_program(Path(f"{path}.lock"), path):
+        remove_parts(path.parent, path.name)
+        return _annotate(estimator, folder, path, settings, batch_size, overwrite)
+
+
+def _annotate(
+    estimator: Estimator,
+    folder: Path,
+    path: Path,
+    settings: dict[str, Any],
+    batch_size: int | None,
+    overwrite: bool,
+) -> Annotations:
     old = Annotations((), np.zeros((0, estimator.skeleton.num_joints, 2), np.int32), str(path))
     if path.exists() and not overwrite:
         old = read_annotations(path, estimator.skeleton)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable
@@ -20,6 +21,17 @@ class Entry:
     name: str
     keypoints: list[list[int]] | None = None
     error: str | None = None
+
+    @classmethod
+    def read(cls, value: Any) -> Entry:
+        """The entry in a line of a journal. Raises TypeError or ValueError if it holds something else."""
+        entry = cls(**value)
+        points = entry.keypoints or []
+        if not all(type(number) is int for y, x in points for number in (y, x)):
+            raise ValueError("keypoints are pairs of whole numbers")
+        if not isinstance(entry.name, str) or not isinstance(entry.error, str | None):
+            raise TypeError("name and error are texts")
+        return entry
 
 
 class Journal:
@@ -52,10 +64,14 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError) if error else contextlib.nullcontext():  # the first error is the one to see
+            self._file.close()
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Writes entries to disk. After it returns, a power cut loses none of them."""
+        """Writes entries to disk. After it returns, a power cut loses none of them.
+
+        Raises: OSError: the disk is full, or fails. The entries from before are intact.
+        """
         entries = list(entries)
         self._write([asdict(entry) for entry in entries])
         self.entries.update((entry.name, entry) for entry in entries)
@@ -66,9 +82,13 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
     def _write(self, values: list[dict[str, Any]]) -> None:
-        self._file.write("".join(json.dumps(value) + "\n" for value in values).encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write("".join(json.dumps(value) + "\n" for value in values).encode())
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:  # the error of a full disk holds no file name
+            error.filename = str(self.path)
+            raise
 
     def _read(self, settings: dict[str, Any]) -> int:
         """Reads the complete lines, and returns their number of bytes. A kill may have cut the last line."""
@@ -81,8 +101,10 @@ class Journal:
         content = content[: content.rfind(b"\n") + 1]
         try:
             values = [json.loads(line) for line in content.splitlines()]
-            entries = [Entry(**value) for value in values[1:]]
-        except (ValueError, TypeError):
+            if not all(isinstance(value, dict) for value in values):
+                raise TypeError("each line holds a table")
+            entries = [Entry.read(value) for value in values[1:]]
+        except (ValueError, TypeError, RecursionError):
             raise InputError(f"{self.path}: damaged; delete it, or begin anew with --overwrite") from None
         if values and values[0] != settings:
             differing = [key for key in settings if values[0].get(key) != settings[key]]

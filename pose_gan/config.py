@@ -124,13 +124,15 @@ class LossConfig:
     """The losses of the training and their weights (paper, Section 4).
 
     Attributes:
-        gan_penalty_weight: weight of the adversarial loss (Eq. 5); 0 trains without a discriminator.
+        gan_penalty_weight: weight of the adversarial loss (Eq. 5) among the generator's losses; 0 trains without a
+            discriminator, whose own loss has no weight.
         l1_penalty_weight: weight of the reconstruction loss: λ of Eq. 10 for the NN loss.
         content_loss_layer: values that the reconstruction loss compares: `none` (pixels in [-1, 1]) or names
             of VGG-19 layers separated by commas; the losses of several layers are added.
         nn_loss_area_size: side n of the search window of the NN loss, pixels, odd, at most 15 (Eq. 7); 1 is plain L1.
         nn_loss_reduction: reduction of the NN loss over pixels: `mean` (as in the authors' code) or `sum` (Eq. 15).
-        tv_penalty_weight: weight of the total variation of the generated image.
+        tv_penalty_weight: weight of the total variation of the generated images, which is a sum over batch and
+            pixels (as in the authors' code).
         lstruct_penalty_weight: weight of the pose-structure loss; needs `pose_estimator`.
         pose_estimator: a network from image to heat maps (.pb, .keras, .h5 or a SavedModel), for the structure loss.
         vgg_weights: weights of VGG-19: `imagenet`, `random` (seeded) or the path of a weights file.

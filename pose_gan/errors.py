@@ -14,6 +14,11 @@ class InputError(ValueError):
     """
 
 
+def reason(error: BaseException) -> str:
+    """The text of an error on one line of at most 300 characters, or its kind if it has no text."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
 def run_program(main: Callable[[], int | None]) -> None:
     """Runs a program's `main` and exits: 0 success, 2 bad input, 1 disk error, 130 interrupted.
 

@@ -20,7 +20,8 @@ def generator_adversarial_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     Args:
         fake_logits: the discriminator before its sigmoid, `(B, cells)`.
     Returns: float32 scalar.
-    Deviation: the loss is computed from logits; the release adds 1e-7 inside of the log.
+    Deviation: G of Eq. 5 minimises `log(1 − D(…))`; the release has the form above, and so has this code. The loss
+        is computed from logits; the release adds 1e-7 inside of the log, which bounds its loss by 16.1.
     """
     return tf.reduce_mean(tf.nn.softplus(-tf.cast(fake_logits, tf.float32)))
 
@@ -31,6 +32,8 @@ def discriminator_adversarial_loss(real_logits: tf.Tensor, fake_logits: tf.Tenso
     Args:
         real_logits, fake_logits: the discriminator before its sigmoid, `(B, cells)` each.
     Returns: float32 scalar.
+    Deviation: the loss is computed from logits; the release adds 1e-7 inside of both logs. So the values in logs
+        differ where scores are saturated: the release's terms are at most 16.1, and its gradients vanish there.
     """
     real = tf.nn.softplus(-tf.cast(real_logits, tf.float32))
     fake = tf.nn.softplus(tf.cast(fake_logits, tf.float32))
@@ -38,11 +41,12 @@ def discriminator_adversarial_loss(real_logits: tf.Tensor, fake_logits: tf.Tenso
 
 
 def l1_loss(generated: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Mean absolute difference over all values (Eq. 6, as a mean).
+    """Mean absolute difference over all values (Eq. 6).
 
     Args:
         generated, target: numbers, both of the same shape.
     Returns: float32 scalar.
+    Deviation: Eq. 6 sums. The release takes the mean, and so does this code.
     """
     return tf.reduce_mean(tf.abs(tf.cast(generated, tf.float32) - tf.cast(target, tf.float32)))
 
@@ -79,15 +83,18 @@ def nearest_neighbour_loss(
 
 
 def total_variation(images: tf.Tensor) -> tf.Tensor:
-    """Mean absolute difference between neighbouring pixels, `mean |Δx| + mean |Δy|`.
+    """Differences between neighbouring pixels, `Σ (Δx² + Δy²)^1.25` over batch, pixels and channels.
+
+    As in the release (`--tv_penalty_weight`); the paper has no such loss. Δy and Δx lead from a pixel to the one
+    below and to the one at its right; pixels of the last row and of the last column have no term of their own.
 
     Args:
         images: `(B, H, W, C)`.
-    Returns: float32 scalar.
+    Returns: float32 scalar. It grows with the number of images and of pixels.
     """
     images = tf.cast(images, tf.float32)
-    rows = tf.reduce_mean(tf.abs(images[:, 1:] - images[:, :-1]))
-    return rows + tf.reduce_mean(tf.abs(images[:, :, 1:] - images[:, :, :-1]))
+    here, below, right = images[:, :-1, :-1], images[:, 1:, :-1], images[:, :-1, 1:]
+    return tf.reduce_sum(tf.pow(tf.square(below - here) + tf.square(right - here), 1.25))
 
 
 def structure_loss(generated: tf.Tensor, target: tf.Tensor, pose_maps: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:

@@ -72,6 +72,8 @@ def build_discriminator(config: ModelConfig) -> keras.Model:
         `(B, H, W, 3)` in [-1, 1], `source_keypoints`, `target_keypoints` `(B, J, 2)` and, with `use_bg`,
         `background`; the output is float32 `(B, cells)`, the probability of a real image in every
         output cell (3 cells at 128×64, 49 at 256×256; 1 for `sim`).
+    Deviation: the last convolution has a bias, as convolutions without a normalisation have. The release's has none,
+        and neither has ours with compat `release`.
     """
     source_image, source_keypoints, target_keypoints = _inputs(config)
     target_image = _image_input("target_image", config)

@@ -36,6 +36,12 @@ DATASETS = {
 }
 
 PRESETS = ("baseline", "dsc", "fm", "full")
+PRESET_MODEL = ("warp_skip", "warp_agg", "disc_type", "pose_rep_type", "use_input_pose", "use_bg")
+PRESET_LOSS = (
+    *("gan_penalty_weight", "l1_penalty_weight", "content_loss_layer", "nn_loss_area_size"),
+    *("tv_penalty_weight", "lstruct_penalty_weight"),
+)
+"""Settings of `ModelConfig` and `LossConfig` that make a preset."""
 
 
 def preset(name: str, nn_window: int) -> dict[str, Any]:
@@ -62,12 +68,21 @@ def preset(name: str, nn_window: int) -> dict[str, Any]:
 
 
 def preset_of(model: ModelConfig, loss: LossConfig, nn_window: int) -> str | None:
-    """The name of the preset that has these settings; None if there is none."""
-    default = {"content_loss_layer": "none", "nn_loss_area_size": 1}
-    values = {**vars(model), **vars(loss)}
+    """The name of the preset that has these settings; None if there is none.
+
+    A row of the paper is about `PRESET_MODEL` and `PRESET_LOSS`. Other settings may differ from the paper's: the width,
+    the normalisation, how pixels are sampled, how the NN loss is reduced, and the length of training. But a loss on the
+    features of a random VGG-19 is of no row.
+
+    Args:
+        nn_window: the window of the NN loss for the data set, pixels.
+    """
+    settings = {**vars(model), **vars(loss)}
+    if loss.content_layers and loss.vgg_weights == "random":
+        return None
     for name in PRESETS:
-        wanted = {**default, **preset(name, nn_window)}
-        if all(values[key] == value for key, value in wanted.items()):
+        row = {**vars(ModelConfig()), **vars(LossConfig()), **preset(name, nn_window)}
+        if all(settings[key] == row[key] for key in PRESET_MODEL + PRESET_LOSS):
             return name
     return None
 

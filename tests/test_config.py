@@ -12,7 +12,7 @@ from pose_gan.config import DataConfig, LossConfig, ModelConfig, RunConfig, Trai
 from pose_gan.errors import InputError
 from pose_gan.files.records import build
 from pose_gan.poses.skeleton import COCO18
-from pose_gan.presets import DATASETS, preset
+from pose_gan.presets import DATASETS, PRESET_LOSS, PRESET_MODEL, PRESETS, preset, preset_of
 
 NO_STROKES = dataclasses.replace(COCO18, strokes=())
 
@@ -165,6 +165,46 @@ def test_presets_are_valid_settings(dataset, name):
     assert loss.nn_loss_area_size == (window if name == "full" else 1)
     assert loss.l1_penalty_weight == {"baseline": 100, "dsc": 100, "fm": 0.5, "full": 0.01}[name]
     assert loss.content_layers == {"fm": ("block2_conv1",), "full": ("block1_conv2",)}.get(name, ())
+
+
+# For each setting that makes a preset, a value that no row of the paper has.
+OTHER_MODEL = {
+    **{"warp_skip": "stn", "warp_agg": "avg", "disc_type": "warp", "pose_rep_type": "stickman"},
+    **{"use_input_pose": False, "use_bg": True},
+}
+OTHER_LOSS = {
+    **{"gan_penalty_weight": 0.5, "l1_penalty_weight": 0.02, "content_loss_layer": "block3_conv1"},
+    **{"nn_loss_area_size": 7, "tv_penalty_weight": 0.1},
+}
+
+
+def configs(name: str, **changed) -> tuple[ModelConfig, LossConfig]:
+    """The settings of a preset on a data set with the window 3, some of them changed."""
+    values = {**preset(name, 3), **changed}
+    of_model = {key: values.pop(key) for key in list(values) if key in vars(ModelConfig())}
+    return ModelConfig(**of_model), LossConfig(**values)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_settings_know_their_preset(name):
+    assert preset_of(*configs(name), nn_window=3) == name
+    width = {"width": 0.25, "norm": "release", "warp_interpolation": "nearest", "sigma": 4.0, "image_size": (96, 64)}
+    assert preset_of(*configs(name, **width, nn_loss_reduction="sum", vgg_weights="vgg.h5"), nn_window=3) == name
+    for changed in (*OTHER_MODEL.items(), *OTHER_LOSS.items()):
+        assert preset_of(*configs(name, **dict([changed])), nn_window=3) is None, changed
+    structure = {"lstruct_penalty_weight": 1.0, "pose_estimator": "a.pb"}
+    assert preset_of(*configs(name, **structure), nn_window=3) is None
+    random = preset_of(*configs(name, vgg_weights="random"), nn_window=3)
+    assert random == (name if name in ("baseline", "dsc") else None)  # these have no use for VGG-19
+    assert preset_of(*configs(name), nn_window=5) == (None if name == "full" else name)
+
+
+def test_every_setting_that_makes_a_preset_is_tried():
+    assert OTHER_MODEL.keys() == set(PRESET_MODEL)
+    assert OTHER_LOSS.keys() | {"lstruct_penalty_weight"} == set(PRESET_LOSS)
+    rows = [{**vars(ModelConfig()), **vars(LossConfig()), **preset(name, 3)} for name in PRESETS]
+    for key, value in {**OTHER_MODEL, **OTHER_LOSS}.items():
+        assert value not in [row[key] for row in rows]
 
 
 def test_unknown_preset():

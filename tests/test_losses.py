@@ -117,12 +117,37 @@ def test_other_wrong_arguments_are_refused():
         nearest_neighbour_loss(tf.zeros((1, 4, 4, 1)), tf.zeros((1, 4, 5, 1)))
 
 
-def test_total_variation():
+def test_total_variation_equals_twin():
+    """A sum over the batch, as in the release."""
     images = features((2, 6, 5, 3), 11)
     assert float(total_variation(images)) == pytest.approx(twins.total_variation(images), rel=1e-5)
-    assert float(total_variation(np.ones((1, 4, 4, 3), np.float32))) == 0
+    one, two = (float(total_variation(images[i : i + 1])) for i in range(2))
+    assert float(total_variation(images)) == pytest.approx(one + two, rel=1e-5)
+
+
+def test_total_variation_by_hand():
     ramp = np.broadcast_to(np.arange(5, dtype=np.float32)[None, None, :, None] * 2, (1, 4, 5, 1))
-    assert float(total_variation(ramp)) == pytest.approx(2)
+    assert float(total_variation(ramp)) == pytest.approx(3 * 4 * (2**2) ** 1.25)  # 3 rows and 4 columns have both
+    corner = np.zeros((1, 4, 4, 1), np.float32)
+    corner[0, 0, -1] = 1  # seen from its left only
+    assert float(total_variation(corner)) == pytest.approx(1)
+    corner[0, 0, -1], corner[0, -1, -1] = 0, 1  # below and right of no pixel that counts
+    assert float(total_variation(corner)) == 0
+
+
+def test_total_variation_gradient():
+    def gradient_at(images: np.ndarray) -> np.ndarray:
+        values = tf.constant(images, tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            loss = total_variation(values)
+        return np.asarray(tape.gradient(loss, values))
+
+    images = features((2, 4, 3, 2), 14)
+    images[0, :2, :2] = 0.5  # flat places are what a generator's images begin with
+    numeric = twins.finite_differences(twins.total_variation, images.astype(np.float64))
+    np.testing.assert_allclose(gradient_at(images), numeric, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(gradient_at(np.ones((1, 4, 4, 3))), 0)
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (2, 49), (3, 1)])

@@ -236,9 +236,9 @@ def level(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Transforms (B, P, 2, 3) and masks (B, P, h, w) at the size of the feature map."""
     (height, width), (h, w) = image_size, feature_size
-    ratio = height // h
+    to_image = np.diag([width // w, height // h, 1])  # (x, y, 1) of the features → of the image
     moved = np.array(transforms, np.float64)[..., :6].reshape(*transforms.shape[:2], 2, 3)
-    moved[..., 2] /= ratio
+    moved = np.linalg.inv(to_image)[:2, :2] @ moved @ to_image
     if masks is None:
         return moved, np.ones((*transforms.shape[:2], h, w))
     small = np.zeros((*masks.shape[:2], h, w))
@@ -346,7 +346,12 @@ def nearest_neighbour_loss(
 
 
 def total_variation(images: np.ndarray) -> float:
-    return float(np.abs(np.diff(images, axis=2)).mean() + np.abs(np.diff(images, axis=1)).mean())
+    batch, h, w, channels = images.shape
+    total = 0.0
+    for b, i, j, c in np.ndindex(batch, h - 1, w - 1, channels):
+        here, below, right = images[b, i, j, c], images[b, i + 1, j, c], images[b, i, j + 1, c]
+        total += ((here - below) ** 2 + (here - right) ** 2) ** 1.25
+    return float(total)
 
 
 # Derivatives --------------------------------------------------------------------------------------

@@ -73,7 +73,8 @@ def iterate(dataset: tf.data.Dataset, data: PairData) -> Iterator[Batch]:
                 try:
                     _read(tf.constant(path), data.image_size)
                 except tf.errors.OpError as error:
-                    reason = str(error.message).rpartition("}} ")[2].splitlines()[0]
+                    lines = str(error.message).rpartition("}} ")[2].splitlines()
+                    reason = lines[0] if lines else type(error).__name__
                     raise InputError(f"{path}: damaged or changed while in use; replace it ({reason})") from None
             raise  # no file caused the error
         yield batch

@@ -18,7 +18,7 @@ import imageio.v3 as iio
 import numpy as np
 from PIL import Image
 
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, reason
 from pose_gan.files.atomic import atomic_path
 from pose_gan.files.folders import list_images
 from pose_gan.files.images import image_size, read_image
@@ -126,13 +126,22 @@ def open_writer(path: str | os.PathLike[str], fps: float) -> Iterator[Callable[[
     Args:
         path: a .gif or .mp4 file, or, without a suffix, a folder of `000000.png`, …
         fps: frames per second.
-    Raises: InputError: see `check_output`.
+    Raises: InputError: see `check_output`; also if the block ends without a frame.
     """
     check_output(path)
     suffix = Path(path).suffix.lower()
     writer = {".gif": _gif_writer, ".mp4": _video_writer, "": _folder_writer}[suffix]
     with atomic_path(path) as temporary, writer(temporary, fps) as write:
-        yield write
+        count = 0
+
+        def counted(image: np.ndarray) -> None:
+            nonlocal count
+            write(image)
+            count += 1
+
+        yield counted
+        if not count:
+            raise InputError(f"{path}: there are no frames to write")
 
 
 # ------------------------------------------------------------------------------------- reading
@@ -142,16 +151,16 @@ def _open_gif(path: Path) -> Clip:
     try:
         count, height, width = iio.improps(path, plugin="pillow", index=None).shape[:3]
         milliseconds = iio.immeta(path, plugin="pillow", index=0).get("duration")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read as a GIF: {error}") from None
+    except Exception as error:  # Pillow raises many kinds for a damaged file
+        raise InputError(f"{path}: cannot be read as a GIF: {reason(error)}") from None
     return Clip(path, (height, width), 1000 / milliseconds if milliseconds else None, count)
 
 
 def _gif_frames(path: Path) -> Iterator[np.ndarray]:
     try:
         yield from iio.imiter(path, plugin="pillow", mode="RGB")
-    except (OSError, EOFError, SyntaxError) as error:
-        raise InputError(f"{path}: cannot be read as a GIF: {error}") from None
+    except Exception as error:  # Pillow raises many kinds for a damaged file
+        raise InputError(f"{path}: cannot be read as a GIF: {reason(error)}") from None
 
 
 def _open_video(path: Path) -> Clip:

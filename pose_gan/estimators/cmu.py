@@ -19,6 +19,7 @@ import numpy as np
 
 from pose_gan.errors import InputError
 from pose_gan.estimators.decoding import NUM_AFFINITIES, NUM_HEATMAPS
+from pose_gan.files import hdf5
 
 STAGES = 6
 _VGG = (("conv1_1", "conv1_2"), ("conv2_1", "conv2_2"), ("conv3_1", "conv3_2", "conv3_3", "conv3_4"))
@@ -38,9 +39,9 @@ def load(path: str | os.PathLike[str]) -> keras.Model:
     """Builds the network and loads the weights of a file. The kernels in the file determine the layers' widths.
 
     Returns: a model from `(B, H, W, 3)` to `[affinities (B, H/8, W/8, 38), heat maps (B, H/8, W/8, 19)]`.
-    Raises: InputError: a layer is absent or has kernels of another shape.
+    Raises: InputError: a layer is absent or has kernels of another shape, or the file is damaged or hostile.
     """
-    with h5py.File(path) as file:
+    with hdf5.opened(path) as file:
         weights = _read(file, path)
     image = keras.Input((None, None, 3), name="image")
     x: Any = image
@@ -114,7 +115,9 @@ def _read(file: h5py.File, path: str | os.PathLike[str]) -> Weights:
 
 
 def _arrays(group: Any) -> list[np.ndarray]:
-    """All arrays in an HDF5 group, at any depth."""
+    """All arrays in an HDF5 group, at any depth; of an array, itself."""
+    if isinstance(group, h5py.Dataset):
+        return [group[()]]
     arrays: list[np.ndarray] = []
     group.visititems(lambda _, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
     return arrays

@@ -36,7 +36,7 @@ AFFINITY_THRESHOLD = 0.05
 SAMPLES = 10  # number of points along a limb at which the affinity is read
 AGREEING = 0.8  # the affinity must exceed the threshold at more than this share of the points
 MIN_JOINTS = 4  # a person must have at least so many joints
-MIN_MEAN_SCORE = 0.4  # lowest score of a person divided by its number of joints
+MIN_MEAN_SCORE = 0.4  # lowest score of a person divided by the number of its joints
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,19 @@ def connect(candidates: Candidates, affinities: np.ndarray, limb: int) -> Limbs:
 
 @dataclass
 class _Person:
-    """A person to whom joints are still added: `members[joint]` is the index of a candidate, or −1."""
+    """A person to whom joints are still added: `members[joint]` is the index of a candidate, or −1.
+
+    `score` and `count` are of all joints that were added. As in the release, they keep those that were replaced later.
+    """
 
     members: np.ndarray
     score: float
+    count: int = 2
 
-    @property
-    def size(self) -> int:
-        return int((self.members >= 0).sum())
+    def add(self, joint: int, candidate: int, score: float) -> None:
+        self.members[joint] = candidate
+        self.score += score
+        self.count += 1
 
 
 def find_people(heatmaps: np.ndarray, affinities: np.ndarray, smoothed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -138,11 +143,12 @@ def find_people(heatmaps: np.ndarray, affinities: np.ndarray, smoothed: np.ndarr
     Returns: keypoints int32 `(people, joints, 2)`, (y, x) in pixels, −1 where missing, and scores
         float32 `(people, joints)`, 0 where missing.
     Deviation: the release sums the affinities over its scales instead of averaging them, which makes every
-        threshold on them weaker by a factor of four.
+        threshold on them weaker by a factor of four. It fails if a limb's joints belong to more than two people; here
+        the first two count.
     """
     candidates = find_candidates(heatmaps[..., :NUM_JOINTS], smoothed[..., :NUM_JOINTS])
     people = _assemble(candidates, [connect(candidates, affinities, limb) for limb in range(len(LIMBS))])
-    people = [p for p in people if p.size >= MIN_JOINTS and p.score / p.size >= MIN_MEAN_SCORE]
+    people = [p for p in people if p.count >= MIN_JOINTS and p.score / p.count >= MIN_MEAN_SCORE]
     people.sort(key=lambda person: -person.score)
     members = np.array([person.members for person in people], int).reshape(-1, NUM_JOINTS)
     there = members >= 0
@@ -160,15 +166,19 @@ def _assemble(candidates: Candidates, limbs: list[Limbs]) -> list[_Person]:
         first, second = LIMBS[number]
         for start, end, score in zip(found.start, found.end, found.scores, strict=True):
             owners = [person for person in people if person.members[first] == start or person.members[second] == end]
-            if not owners and number not in _JOINING:
-                members = np.full(NUM_JOINTS, -1)
-                members[[first, second]] = start, end
-                people.append(_Person(members, candidates.scores[[start, end]].sum() + score))
-            elif len(owners) >= 2 and not np.any((owners[0].members >= 0) & (owners[1].members >= 0)):
+            if not owners:
+                if number not in _JOINING:
+                    members = np.full(NUM_JOINTS, -1)
+                    members[[first, second]] = start, end
+                    people.append(_Person(members, candidates.scores[[start, end]].sum() + score))
+            elif len(owners) == 1:
+                if owners[0].members[second] != end:
+                    owners[0].add(second, end, candidates.scores[end] + score)
+            elif np.any((owners[0].members >= 0) & (owners[1].members >= 0)):
+                owners[0].add(second, end, candidates.scores[end] + score)
+            else:
                 owners[0].members = np.maximum(owners[0].members, owners[1].members)
                 owners[0].score += owners[1].score + score
+                owners[0].count += owners[1].count
                 people = [person for person in people if person is not owners[1]]
-            elif owners and owners[0].members[second] != end:
-                owners[0].members[second] = end
-                owners[0].score += candidates.scores[end] + score
     return people

@@ -18,6 +18,7 @@ import tensorflow as tf
 from keras import layers
 
 from pose_gan.errors import InputError
+from pose_gan.estimators import foreign
 from pose_gan.estimators.base import Poses
 from pose_gan.poses.keypoints import MISSING
 from pose_gan.poses.skeleton import COCO18, Skeleton
@@ -73,15 +74,10 @@ def load_network(path: str | os.PathLike[str], num_joints: int = COCO18.num_join
 
     Raises: InputError: the file does not exist, or holds the weights of another network.
     """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file of weights")
     network = build_network(num_joints, width)
-    try:
-        network.load_weights(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file of weights") from None
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        expected = f"a heat map network of width {width} for {num_joints} joints"
-        raise InputError(f"{path}: damaged, or not the weights of {expected}: {reason}") from None
+    foreign.load_weights(network, path, f"a heat map network of width {width} for {num_joints} joints")
     return network
 
 

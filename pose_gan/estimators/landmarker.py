@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+import tempfile
 import threading
 import weakref
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, reason
 from pose_gan.estimators.base import Poses
 from pose_gan.poses.framing import Colour, Frame
 from pose_gan.poses.keypoints import MISSING
@@ -159,21 +161,38 @@ def _open(path: Path) -> Any:
             return vision.PoseLandmarker.create_from_options(options)
     except (RuntimeError, ValueError, OSError) as error:
         raise InputError(
-            f"pose_estimator: {path}: damaged, or not a bundle of MediaPipe's Pose Landmarker: {error}"
+            f"pose_estimator: {path}: damaged, or not a bundle of MediaPipe's Pose Landmarker: {reason(error)}"
         ) from None
 
 
 _STDERR = threading.Lock()
+_NOTES = (  # what MediaPipe's C++ code logs once, whatever log level is set
+    b"Read-only tensor #",
+    b"Created TensorFlow Lite",
+    b"Logging before InitGoogle()",
+    b"inference_feedback_manager.cc",
+    b"landmark_projection_calculator.cc",
+    b"gl_context",
+    b"port.cc",
+)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Drops the process' stderr, to which MediaPipe's C++ code writes log lines that no switch turns off."""
-    with _STDERR, open(os.devnull, "wb") as nowhere:
+    """Leaves `_NOTES` out of the error output of the process.
+
+    The block should be short: whatever the process writes to its error output meanwhile, from any thread, appears only
+    when the block has ended, with an error or without.
+    """
+    with _STDERR, tempfile.TemporaryFile() as kept:
+        sys.stderr.flush()
         stderr = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
+        os.dup2(kept.fileno(), 2)
         try:
             yield
         finally:
+            sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)
+            kept.seek(0)
+            os.write(2, b"".join(line for line in kept if not any(note in line for note in _NOTES)))

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import keras
 import tensorflow as tf
 
-from pose_gan.errors import InputError
-from pose_gan.estimators import cmu
+from pose_gan.errors import InputError, reason
+from pose_gan.estimators import cmu, foreign
 from pose_gan.estimators.base import EstimatorConfig
 from pose_gan.estimators.pretrained import graph_function, read_graph
+from pose_gan.files import graphs, hdf5
 
 # Names that published graphs use for the image, and for the maps (one tensor, or two)
 INPUTS = ("image", "input", "input_1", "inputs", "Placeholder", "x")
@@ -59,7 +59,7 @@ class MapNetwork:
         except Exception as error:  # TensorFlow and Keras have no common class for this error
             raise InputError(
                 f"pose_estimator: {self.kind}: does not run on images of {image_size[0]}x{image_size[1]} pixels "
-                f"(height x width) ({error})"
+                f"(height x width) ({reason(error)})"
             ) from None
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
@@ -78,36 +78,42 @@ def open_network(path: str | os.PathLike[str], config: EstimatorConfig | None = 
     A Keras model takes BGR in -0.5..0.5, as the release's model does, or in 0..255 if it scales its input
     itself (its first layer is a Rescaling or Normalization).
 
-    Raises: InputError: the file is of another kind, the graph lacks a tensor, or the network gives other maps.
+    What the file holds is looked at first: a network that does more than compute is refused.
+
+    Raises: InputError: the file is of another kind, damaged or hostile, the graph lacks a tensor, or the network gives
+        other maps.
     """
     config = config or EstimatorConfig()
     path = Path(path)
     if not path.exists():
         raise InputError(f"pose_estimator: {path}: no such file")
-    if path.is_dir() and (path / "saved_model.pb").is_file():
-        kind, function, order, pixels = "SavedModel", _saved_model(path, config), "rgb", "bytes"
-    elif path.suffix == ".pb":
-        kind, function, order, pixels = "frozen graph", _frozen_graph(path, config), "rgb", "bytes"
-    elif path.suffix in (".h5", ".hdf5") and _is_cmu(path):
-        kind, function, order, pixels = "CMU network", _keras_function(cmu.load(path)), "bgr", "centred"
-    elif path.suffix in (".h5", ".hdf5", ".keras"):
-        model = _keras_model(path)
-        first = model.layers[1] if len(model.layers) > 1 else None
-        scaled = isinstance(first, (keras.layers.Rescaling, keras.layers.Normalization))
-        kind, function, order, pixels = (
-            "Keras model",
-            _keras_function(model),
-            "bgr",
-            "bytes" if scaled else "centred",
-        )
-    else:
-        raise InputError(
-            f"pose_estimator: {path}: not a pose estimator; give a frozen graph (.pb), the folder of a SavedModel, "
-            "a Keras model (.keras, .h5) or a MediaPipe Pose Landmarker (.task)"
-        )
+    try:
+        kind, function, order, pixels = _opened(path, config)
+    except InputError as error:  # the checks of files know nothing of flags
+        known = str(error).startswith(("pose_estimator: ", "--"))
+        raise InputError(f"{'' if known else 'pose_estimator: '}{error}") from None
     order = order if config.colour_order == "auto" else config.colour_order
     pixels = pixels if config.input_range == "auto" else config.input_range
     return MapNetwork(f"{kind} {path.name}", function, order, pixels)
+
+
+def _opened(path: Path, config: EstimatorConfig) -> tuple[str, Function, str, str]:
+    """Kind of the file, its function, and the order and range of the pixels that it takes."""
+    if path.is_dir() and (path / graphs.SAVED_MODEL).is_file():
+        return "SavedModel", _saved_model(path, config), "rgb", "bytes"
+    if path.suffix == ".pb":
+        return "frozen graph", _frozen_graph(path, config), "rgb", "bytes"
+    if path.suffix in (".h5", ".hdf5") and _is_cmu(path):
+        return "CMU network", _keras_function(cmu.load(path)), "bgr", "centred"
+    if path.suffix in (".h5", ".hdf5", ".keras") and path.is_file():
+        model = _keras_model(path)
+        first = model.layers[1] if len(model.layers) > 1 else None
+        scaled = isinstance(first, (keras.layers.Rescaling, keras.layers.Normalization))
+        return "Keras model", _keras_function(model), "bgr", "bytes" if scaled else "centred"
+    raise InputError(
+        f"{path}: not a pose estimator; give a frozen graph (.pb), the folder of a SavedModel, a Keras model (.keras, "
+        ".h5) or a MediaPipe Pose Landmarker (.task)"
+    )
 
 
 def _frozen_graph(path: Path, config: EstimatorConfig) -> Function:
@@ -146,11 +152,14 @@ def _unnamed(path: Path, flag: str, what: str, names: list[str]) -> str:
 
 
 def _saved_model(path: Path, config: EstimatorConfig) -> Function:
+    foreign.check_saved_model(path, f"pose_estimator: {path}")
     try:
         loaded = tf.saved_model.load(os.fspath(path))
         signature = loaded.signatures["serving_default"]  # pyright: ignore
     except Exception as error:  # TensorFlow has no common class for this error
-        raise InputError(f"pose_estimator: {path}: not a SavedModel with a serving signature ({error})") from None
+        raise InputError(
+            f"pose_estimator: {path}: not a SavedModel with a serving signature ({reason(error)})"
+        ) from None
     _, arguments = signature.structured_input_signature
     if len(arguments) != 1:
         raise InputError(f"pose_estimator: {path}: takes {len(arguments)} inputs ({', '.join(arguments)}), not 1 image")
@@ -172,18 +181,16 @@ def _saved_model(path: Path, config: EstimatorConfig) -> Function:
 
 
 def _is_cmu(path: Path) -> bool:
-    try:
-        with h5py.File(path) as file:
-            return cmu.is_cmu(file)
-    except OSError as error:
-        raise InputError(f"pose_estimator: {path}: not an HDF5 file ({error})") from None
+    with hdf5.opened(path) as file:
+        return cmu.is_cmu(file)
 
 
 def _keras_model(path: Path) -> keras.Model:
+    foreign.check_keras(path)
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras and h5py raise many kinds for a damaged file
-        raise InputError(f"pose_estimator: {path}: not a Keras model that loads ({error})") from None
+        raise InputError(f"pose_estimator: {path}: not a Keras model that loads ({reason(error)})") from None
     model.trainable = False
     return model
 

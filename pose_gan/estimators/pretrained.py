@@ -7,17 +7,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, reason
+from pose_gan.estimators import foreign
 
 
 def read_graph(path: str | os.PathLike[str], flag: str) -> Any:
-    """Reads a frozen graph.
+    """Reads a frozen graph, and refuses one that does more than compute.
 
     Args:
         path: the `.pb` file.
         flag: the flag with which the user gave the file, for messages.
     Returns: a `tf.compat.v1.GraphDef`.
-    Raises: InputError: the file does not exist, or is not a frozen graph.
+    Raises: InputError: the file does not exist, is not a frozen graph, or holds an operator that is not in
+        `foreign.COMPUTING`.
     """
     import tensorflow as tf
 
@@ -27,7 +29,8 @@ def read_graph(path: str | os.PathLike[str], flag: str) -> Any:
     try:
         definition.ParseFromString(Path(path).read_bytes())
     except Exception as error:  # protobuf's DecodeError
-        raise InputError(f"{flag}: {path}: not a frozen TensorFlow graph ({error})") from None
+        raise InputError(f"{flag}: {path}: not a frozen TensorFlow graph ({reason(error)})") from None
+    foreign.check_graph(definition, f"{flag}: {path}")
     return definition
 
 
@@ -48,7 +51,7 @@ def graph_function(definition: Any, inputs: Sequence[str], outputs: Sequence[str
         element = wrapped.graph.as_graph_element
         return wrapped.prune([element(name) for name in inputs], [element(name) for name in outputs])
     except Exception as error:  # a hostile graph may raise any error
-        raise InputError(f"{where}: TensorFlow cannot import the graph ({error})") from None
+        raise InputError(f"{where}: TensorFlow cannot import the graph ({reason(error)})") from None
 
 
 def imagenet_weights(file: str, fetch: Callable[[], Any], flag: str, megabytes: int) -> Path:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,11 @@ from pose_gan.errors import InputError
 from pose_gan.evaluation.scoring import score
 from pose_gan.evaluation.strip_names import strip_name
 from pose_gan.evaluation.strips import read_strip
-from pose_gan.files.folders import list_images
+from pose_gan.files.atomic import remove_parts
+from pose_gan.files.folders import list_images, make_folder
+from pose_gan.files.lock import LOCK, only_program
 from pose_gan.files.text import write_json
+from pose_gan.model_files.saving import ExportedGenerator, settings_of
 from pose_gan.networks import compiled
 from pose_gan.poses.drawing import strip, to_uint8, write_image
 
@@ -52,9 +57,10 @@ def generate(
 
     The function writes `output_dir/<from>_<to>.png` (the strip), `output_dir/generated/<from>_<to>.png`
     (the generated image alone) and `output_dir/generation.json`, which records the generator and the data.
-    A second call with the same generator, data and dropout makes only the missing strips. A call with
-    another generator is refused, unless `overwrite` is set; then the PNG files of the earlier generation
-    are deleted first. A folder that holds images but no `generation.json` is never touched.
+    A second call with the same generator, data and dropout makes only the missing strips; without dropout,
+    they are the ones that the first call would have made. A call with another generator is refused, unless
+    `overwrite` is set; then the PNG files of the earlier generation are deleted first. A folder that holds
+    images but no `generation.json` is not changed. Two programs never write into one folder.
 
     Args:
         generator: a model with the inputs `source_image`, `source_keypoints`, `target_keypoints` and
@@ -66,32 +72,52 @@ def generate(
         overwrite: whether images of another generator may be replaced.
         truncate: whether generated images are cut to 8 bits, as in the authors' release, and not rounded.
     Returns: the number of pairs that this call generated.
-    Raises: InputError: `output_dir` holds images of something else; an image cannot be read; the
-        generator's output is not finite.
+    Raises: InputError: `output_dir` holds images of something else, or another program writes into it; an
+        image cannot be read; the generator's output is not finite.
     """
     output_dir = Path(output_dir)
-    done = _claim(output_dir, _fingerprint(generator, data, dropout), overwrite)
+    with only_program(make_folder(output_dir) / LOCK):
+        done = _claim(output_dir, _fingerprint(generator, data, dropout), overwrite)
+        return _write_missing(compiled(generator, dropout), data, output_dir, done, batch_size, truncate)
+
+
+def _write_missing(
+    run: Callable[[dict[str, Any]], Any],
+    data: PairData,
+    output_dir: Path,
+    done: set[str],
+    batch_size: int,
+    truncate: bool,
+) -> int:
+    """Writes the strips that are not in `done`, and returns their number.
+
+    The division into batches depends on the list of pairs alone, because the last bits of an image may depend on the
+    size of its batch. Batches of which everything is done are left out; other batches go through the network whole.
+    """
     names = [strip_name(*pair) for pair in data.pairs.to_numpy()]
-    todo = _subset(data, [row for row, name in enumerate(names) if name not in done])
-    if not len(todo.pairs):
+    batches = [range(start, min(start + batch_size, len(names))) for start in range(0, len(names), batch_size)]
+    rows = [row for batch in batches if not done.issuperset(names[row] for row in batch) for row in batch]
+    if not rows:
         return 0
-    run = compiled(generator, dropout)
-    pairs = list(zip(todo.pairs["from"], todo.pairs["to"], strict=True))
+    todo = dataclasses.replace(data, pairs=data.pairs.iloc[rows].reset_index(drop=True))
+    pairs = iter(todo.pairs.to_numpy())
     writing: deque[Future[None]] = deque()
-    row = 0
-    with ThreadPoolExecutor(WRITERS) as pool, tqdm(total=len(pairs), unit="pair", desc="Generating") as progress:
+    written = 0
+    with ThreadPoolExecutor(WRITERS) as pool, tqdm(total=len(rows), unit="pair", desc="Generating") as progress:
         for batch in iterate(ordered_batches(todo, batch_size), todo):
             generated = np.asarray(run(batch))
             sources, targets = to_uint8(batch["source_image"].numpy()), to_uint8(batch["target_image"].numpy())
             for source, target, image in zip(sources, targets, generated, strict=True):
-                writing.append(pool.submit(_write_pair, output_dir, pairs[row], source, target, image, truncate))
-                row += 1
+                pair = next(pairs)
+                if strip_name(*pair) not in done:
+                    writing.append(pool.submit(_write_pair, output_dir, tuple(pair), source, target, image, truncate))
+                    written += 1
             while len(writing) > 4 * batch_size:  # this bounds the memory where writing is slower than generating
                 writing.popleft().result()
             progress.update(len(generated))
         for future in writing:
             future.result()
-    return row
+    return written
 
 
 def _write_pair(
@@ -114,17 +140,15 @@ def _write_pair(
     write_image(output_dir / name, strip(source, target, generated))  # written last: the strip marks a finished pair
 
 
-def _subset(data: PairData, rows: list[int]) -> PairData:
-    return dataclasses.replace(data, pairs=data.pairs.iloc[rows].reset_index(drop=True))
-
-
 def _claim(output_dir: Path, fingerprint: dict[str, Any], overwrite: bool) -> set[str]:
     """Claims the folder for this generation and returns the strips that are done.
 
     Raises: InputError: the folder belongs to something else.
     """
     record = output_dir / GENERATION_FILE
-    strips = list_images(output_dir) if output_dir.is_dir() else []
+    for folder, pattern in ((output_dir, "*.png"), (output_dir, record.name), (output_dir / GENERATED_FOLDER, "*.png")):
+        remove_parts(folder, pattern)
+    strips = list_images(output_dir)
     if not record.exists():
         if strips:
             raise InputError(
@@ -160,20 +184,29 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 
 def _fingerprint(generator: keras.Model, data: PairData, dropout: bool) -> dict[str, Any]:
-    """Everything that decides the pixels of a strip, except the list of pairs.
-
-    The generator is identified by its weights and its layers, including their names. To continue an earlier
-    generation, load the same file.
-    """
-    weights = hashlib.sha256(generator.to_json().encode())
-    for variable in generator.weights:
-        weights.update(np.ascontiguousarray(variable.numpy()).data)
+    """Everything that decides the pixels of a strip, except the list of pairs."""
     images = hashlib.sha256("\n".join(data.annotations.names).encode())
     images.update(np.ascontiguousarray(data.annotations.keypoints).data)
     return {
-        "generator": weights.hexdigest()[:16],
+        "generator": _generator_hash(generator),
         "dropout": dropout,
         "images_dir": str(Path(data.images_dir).resolve()),
         "annotations": images.hexdigest()[:16],
         "image_size": list(data.image_size),
     }
+
+
+def _generator_hash(generator: keras.Model) -> str:
+    """A hash of a generator's settings and weights.
+
+    A model of another program has no settings that can be read; its layers count in their place, with their names.
+    """
+    try:
+        settings = json.dumps(settings_of(generator).to_dict(), sort_keys=True)
+    except ValueError:
+        settings = generator.to_json()
+    content = hashlib.sha256(settings.encode())
+    exported = [layer.exported_variables for layer in generator.layers if isinstance(layer, ExportedGenerator)]
+    for variable in itertools.chain(generator.weights, *exported):
+        content.update(np.ascontiguousarray(variable.numpy()).data)
+    return content.hexdigest()[:16]

@@ -12,7 +12,7 @@ from typing import Any
 
 from pose_gan.config import LossConfig, ModelConfig
 from pose_gan.errors import InputError
-from pose_gan.presets import DATASETS, dataset_defaults, preset
+from pose_gan.presets import DATASETS, PRESET_LOSS, PRESET_MODEL, dataset_defaults, preset_of
 
 PAPER = "Siarohin et al., CVPR 2018"
 LATER = "tables of later papers (Ren et al., CVPR 2020, and after), of the released weights"
@@ -97,32 +97,16 @@ def paper_row(key: str | None, dataset: str | None) -> PublishedRow | None:
     return None if key is None else next(rows, None)
 
 
-# These settings define a preset, since a row of the paper is about them. Other settings of a preset's run (width,
-# normalisation, interpolation, length of training and so on) may differ from the paper's.
-_MODEL = ("warp_skip", "warp_agg", "disc_type", "pose_rep_type", "use_input_pose", "use_bg")
-_LOSS = (
-    *("gan_penalty_weight", "l1_penalty_weight", "content_loss_layer", "nn_loss_area_size"),
-    *("tv_penalty_weight", "lstruct_penalty_weight"),
-)
-
-
-def preset_of(options: Mapping[str, Any]) -> str | None:
+def recorded_preset(options: Mapping[str, Any]) -> str | None:
     """The preset with which a generator was trained; None for other settings, or if they are not known.
 
     Args:
         options: the options that `pose-gan test` records: `dataset`, and training settings as `training: <name>`.
     """
-    names = (*_MODEL, *_LOSS)
-    trained = {name: options.get(f"training: {name}") for name in names}
-    size = options.get("training: image_size")
-    if None in trained.values() or not isinstance(size, list | tuple):
-        return None
     try:
-        window = dataset_defaults(str(options.get("dataset")), (int(size[0]), int(size[1]))).nn_window
-    except (InputError, IndexError, TypeError, ValueError):
+        model = ModelConfig(**{name: options[f"training: {name}"] for name in ("image_size", *PRESET_MODEL)})
+        loss = LossConfig(**{name: options[f"training: {name}"] for name in (*PRESET_LOSS, "vgg_weights")})
+        window = dataset_defaults(str(options.get("dataset")), model.image_size).nn_window
+    except (InputError, KeyError, TypeError, ValueError):
         return None
-    for key in PRESET_TITLES:
-        settings = {**vars(ModelConfig()), **vars(LossConfig()), **preset(key, window)}
-        if all(trained[name] == settings[name] for name in names):
-            return key
-    return None
+    return preset_of(model, loss, window)

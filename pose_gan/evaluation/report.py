@@ -26,7 +26,7 @@ from pose_gan.evaluation.published import (
     PublishedRow,
     known_dataset,
     paper_row,
-    preset_of,
+    recorded_preset,
 )
 from pose_gan.evaluation.scores import ROWS, Scores, format_outcome
 from pose_gan.files.text import write_text
@@ -75,7 +75,7 @@ def write_report(
         lstrip_blocks=True,
     )
     options = options or {}
-    preset, dataset = preset_of(options), known_dataset(options.get("dataset"), scores.images.image_size)
+    preset, dataset = recorded_preset(options), known_dataset(options.get("dataset"), scores.images.image_size)
     shown = {name: _shown(value) for name, value in sorted(options.items())}
     page = environment.get_template("report.html.j2").render(
         title=f"{len(scores.pairs):,} generated images",

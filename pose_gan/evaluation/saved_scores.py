@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from pose_gan.errors import InputError
-from pose_gan.evaluation.published import PRESET_TITLES, known_dataset, preset_of
+from pose_gan.evaluation.published import PRESET_TITLES, known_dataset, recorded_preset
 from pose_gan.metrics import METRICS
 from pose_gan.model_files.run_folder import OPTIONS
 
@@ -44,7 +44,7 @@ class SavedScores:
     @property
     def preset(self) -> str | None:
         """The preset with which the generator was trained; None if it is not known."""
-        return preset_of(self.options)
+        return recorded_preset(self.options)
 
     @property
     def dataset(self) -> str | None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pose_gan.errors import InputError
 
+PART = ".part"  # the end of the names of the folders in which unfinished files stand
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -18,16 +20,20 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Readers see the old file or the complete new one, never a part. If the block fails, `path` stays
     as it was. Parent folders are made. The function works for files and for folders; a folder that
-    already exists is not replaced (OSError).
+    already exists is not replaced (OSError). After a kill, `remove_parts` deletes what was unfinished.
 
-    Raises: InputError: the parent is not a folder, or may not be written to.
+    Raises: InputError: the parent is not a folder. OSError, which names `path`: the disk is full, or the
+        parent may not be written to.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:60]}.", dir=path.parent))
-    except OSError as error:
+        folder = Path(tempfile.mkdtemp(f"{path.suffix}{PART}", f".{path.stem[:60]}.", path.parent))
+    except (NotADirectoryError, FileExistsError) as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}: {error.filename}") from None
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
     try:
         temporary = folder / path.name
         yield temporary
@@ -37,4 +43,22 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             error.filename = os.fspath(path)
         raise
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # an error here would hide the one that matters
+
+
+def discard(folder: Path) -> None:
+    """Deletes a folder, which readers see whole or not at all."""
+    aside = folder.with_name(f".{folder.name}.old{PART}")
+    shutil.rmtree(aside, ignore_errors=True)
+    os.replace(folder, aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def remove_parts(folder: Path, pattern: str) -> None:
+    """Deletes what killed programs left unfinished of the files in `folder` whose names fit a pattern, such as `*.png`.
+
+    No other program may be writing such files there.
+    """
+    stem, suffix = os.path.splitext(pattern)
+    for path in folder.glob(f".{stem}.*{suffix}{PART}"):
+        shutil.rmtree(path, ignore_errors=True)

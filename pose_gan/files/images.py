@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from PIL import Image
 
 from pose_gan.errors import InputError
 
-MAX_PIXELS = 80_000_000  # largest image that is read; a decoded image takes three bytes per pixel
+MAX_PIXELS = 80_000_000  # largest image that is read, less than Pillow's limit; a pixel takes three bytes when decoded
+_ALLOWED = f"at most {MAX_PIXELS:,} are read: make the image smaller"
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 to 8 swap height and width
 _UPRIGHT = {  # orientation → operation that turns the stored image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -27,7 +27,8 @@ _UPRIGHT = {  # orientation → operation that turns the stored image upright
     8: Image.Transpose.ROTATE_90,
 }
 _JPEG = (".jpg", ".jpeg")
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+_TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # the latter where warnings are errors
 
 
 @dataclass(frozen=True)
@@ -110,14 +111,10 @@ def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     """An open Pillow image. Every error of reading inside of the block becomes an InputError that names the file."""
     try:
-        with _pillow_limit.off():
-            opened = Image.open(path)
-        with opened as image:
+        with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise InputError(
-                    f"{path}: {image.height}x{image.width} pixels (height x width), {image.width * image.height:,} "
-                    f"in all; at most {MAX_PIXELS:,} are read: make the image smaller"
-                )
+                size = f"{image.height}x{image.width} pixels (height x width), {image.width * image.height:,} in all"
+                raise InputError(f"{path}: {size}; {_ALLOWED}")
             yield image
     except InputError:
         raise
@@ -125,34 +122,10 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         raise InputError(f"{path}: no such image") from None
     except Image.UnidentifiedImageError:
         raise InputError(f"{path}: not an image, or its header is damaged; replace it") from None
+    except _TOO_LARGE as error:  # Pillow's own limit; it does not tell height and width
+        raise InputError(f"{path}: {str(error).rstrip('.')}; {_ALLOWED}") from None
     except _BROKEN as error:
         raise InputError(f"{path}: cannot be read as an image: {error}") from None
-
-
-class _PillowLimit:
-    """Pillow's own limit on pixels, which warns; `off` while any thread opens a file. `MAX_PIXELS` replaces it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._threads = 0
-        self._limit: int | None = None
-
-    @contextlib.contextmanager
-    def off(self) -> Iterator[None]:
-        with self._lock:
-            if self._threads == 0:
-                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            self._threads += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._threads -= 1
-                if self._threads == 0:
-                    Image.MAX_IMAGE_PIXELS = self._limit
-
-
-_pillow_limit = _PillowLimit()
 
 
 def _orientation(image: Image.Image) -> int:

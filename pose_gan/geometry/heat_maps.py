@@ -28,7 +28,7 @@ def heatmaps(
         sigma: standard deviation, pixels.
         skeleton: gives the number of joints.
         compat: `release` floors the exponent, as Python 2's integer division did.
-        dtype: the dtype in which positions are read.
+        dtype: the dtype in which joints are read. The maps are computed in float32 whatever it is.
     Returns: float32 `(B, height, width, J)` in [0, 1].
     Source: paper, Eq. 1.
     Deviation: Eq. 1 is printed without the square and the 2. The release uses both, and so does this function.

@@ -21,7 +21,8 @@ def part_masks(
 ) -> tf.Tensor:
     """The mask of each body part in a pose, usually the target pose.
 
-    A part with a missing joint has an empty mask. A `whole` part (the torso, which also carries the
+    A limb with a missing joint has an empty mask. A `square` part (the head) lies around those of its joints
+    that were found, and is empty if there are none. A `whole` part (the torso, which also carries the
     background) always covers the whole image.
 
     Args:
@@ -33,8 +34,12 @@ def part_masks(
         dtype: the dtype of the computation.
     Returns: float32 `(B, parts, height, width)`, 0 or 1.
     Source: paper, Section 3.1; sizes as in the authors' code.
-    Deviation: in the paper, the width of a limb is a third of the torso's diagonal. Here, as in the release, it
-        is 0.4 times the mean side of the torso.
+    Deviation: in the paper, M_h lies in the source pose (Eq. 3) and is empty if any joint of the part is missing; the
+        head is the rectangle that encloses its joints; and a limb reaches from joint to joint, with a third of the
+        torso's mean diagonal as its width. Here, as in the release, the masks of the target pose are used; the head is
+        a square around the mean of its joints, with 0.8 times the length of the torso's sides as its side; and limbs
+        are longer by 10 % at the near end and by 10 or 50 % at the far end, and 0.4 times as wide as the torso's sides
+        are long.
     """
     pose = read_pose(keypoints, skeleton, dtype)
     # Every mask consists of one run of pixels per row. On outlines, the release rounds as runs in columns do, and these

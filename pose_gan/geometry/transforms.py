@@ -23,18 +23,22 @@ def part_transforms(
 
     It is the inverse of the motion: for each place of the target it gives the place of the source to
     sample. A limb that is missing only in the source is taken from its mirror limb (Appendix B). A part
-    whose transform cannot be determined, or is singular, is translated by 1000 px in x and y.
+    whose transform cannot be determined is translated by 1000 px in x and y.
 
     Args:
         source_keypoints, target_keypoints: `(B, J, 2)`, (y, x) in pixels, −1 where missing.
         skeleton: gives the parts and their order.
         compat: `paper` fits by least squares, `release` by total least squares. The results are equal for limbs, and
-            usually differ by at most 1–3 px for torso and head.
+            usually differ by at most 1–3 px for torso and head. A singular transform (all source points on a line)
+            counts as not determined with `paper`, and is returned as it is with `release`.
         dtype: the dtype of the computation.
     Returns: float32 `(B, parts, 8)`: `[a0 a1 a2 b0 b1 b2 0 0]` with `x' = a0·x + a1·y + a2`,
         `y' = b0·x + b1·y + b2` in (x, y) pixels, as in TensorFlow's projective transforms.
     Source: paper, Eq. 2 and Appendix B.
-    Deviation: none from the paper. The release fits as `compat="release"` does.
+    Deviation: in the paper, Eq. 2 matches the four corners of a part's rectangle, for every part, and a part is left
+        out if any of its joints is missing. Here, as in the release, this holds for limbs only. The torso and the head
+        are fitted on their joints (the head on the shoulders too), as far as both poses have them: at least three
+        points, of which at least one is the head's own. The release fits as `compat="release"` does.
     """
     fit = _fit(compat)
     source, target = read_pose(source_keypoints, skeleton, dtype), read_pose(target_keypoints, skeleton, dtype)

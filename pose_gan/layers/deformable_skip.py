@@ -18,9 +18,9 @@ METHODS = ("sparse", "dense")
 class DeformableSkip(keras.layers.Layer):
     """Moves each body part's features by its own affine transform and merges them (paper, Eq. 3–4).
 
-    `d(F) = max_h (warp_h(F) · M_h)`. The zeros outside of the masks take part in the maximum, so
-    d(F) ≥ 0 wherever at least one part is absent. `avg` divides the sum by the number of masks that
-    cover the pixel, and gives 0 where no mask does.
+    `d(F) = max_h (warp_h(F) · M_h)`, where M_h are the masks of the parts in the target pose. The zeros
+    outside of the masks take part in the maximum, so d(F) ≥ 0 wherever at least one part is absent. `avg`
+    divides the sum by the number of masks that cover the pixel, and gives 0 where no mask does.
 
     Args:
         aggregation: `max` (Eq. 4) or `avg`.
@@ -38,8 +38,10 @@ class DeformableSkip(keras.layers.Layer):
 
     Returns: `(B, h, w, C)`, the dtype of the features.
 
-    Resolution: with r = H // h, translations are divided by r, and masks are sampled at rows
-    `floor(i·H/h)`, which is `[::r, ::r]`. There is no half-pixel shift.
+    Resolution: with the strides r = W // w and s = H // h of the layers before, pixel (x, y) of the features lies
+        at (r·x, s·y) of the image, without a half-pixel shift, and transforms are adapted to this scale: where
+        r = s, translations are divided by it. Masks are sampled at rows `floor(i·H/h)` and columns `floor(j·W/w)`,
+        which is `[::s, ::r]` where the sides of the image are multiples of those of the features.
 
     Gradients flow to the features only, and are exact.
 
@@ -48,7 +50,10 @@ class DeformableSkip(keras.layers.Layer):
         masks = pose_gan.geometry.part_masks(target_keypoints, (128, 64))
         moved = DeformableSkip(image_size=(128, 64))([features, transforms, masks])
 
-    Deviation: the release samples with nearest neighbours, and the gradient of the op that it uses is inexact.
+    Deviation: Eq. 3 cuts each part out of the source with the mask of the source pose, and then moves it:
+        `warp_h(F · M_h)`. Here, as in the release, all features are moved, and the part is cut out with the mask of
+        the target pose. The release samples with nearest neighbours, and the gradient of the op that it uses is
+        inexact.
     """
 
     def __init__(
@@ -78,10 +83,10 @@ class DeformableSkip(keras.layers.Layer):
             masks = tf.stop_gradient(tf.cast(warp.resize_masks(inputs[2], size), tf.float32))
         else:
             masks = tf.ones([tf.shape(features)[0], parts, *size], tf.float32)
-        # Multiplied, not divided: in a graph, constant folding may change the last digit of a division, and this digit
-        # decides ties of nearest neighbours.
-        x_scale, y_scale = 1 / (width // size[1]), 1 / (height // size[0])
-        transforms *= tf.constant([1, 1, x_scale, 1, 1, y_scale, 1, 1], tf.float32)
+        # S⁻¹AS, where S = diag(r, s) leads from the features to the image. Multiplied, not divided: in a graph,
+        # constant folding may change the last digit of a division, and this digit decides ties of nearest neighbours.
+        r, s = width // size[1], height // size[0]
+        transforms *= tf.constant([1, s / r, 1 / r, r / s, 1, 1 / s, 1, 1], tf.float32)
         form = warp.warp_sparse if self.method == "sparse" else warp.warp_dense
         moved = form(tf.cast(features, tf.float32), transforms, masks, self.aggregation, self.interpolation)
         return tf.cast(moved, features.dtype)

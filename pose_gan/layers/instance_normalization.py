@@ -25,6 +25,8 @@ class InstanceNormalization(keras.layers.Layer):
         epsilon: ε; None: the value of the mode.
 
     Call arguments: features `(B, H, W, C)`. Returns the same shape and dtype; statistics are float32.
+    Source: paper, Section 5.
+    Deviation: none from the paper with `instance` (it does not give ε). The release normalises as `release` does.
     """
 
     def __init__(self, mode: str = "instance", epsilon: float | None = None, **kwargs: Any) -> None:

@@ -26,6 +26,9 @@ class SpatialTransformer(keras.layers.Layer):
             (x, y) in [-1, 1] from the centre of the first pixel to the centre of the last.
 
     Returns: `(B, h, w, C)`, bilinear, 0 outside of the image. Gradients flow to features and theta.
+    Source: the authors' release; the paper has no such variant.
+    Deviation: the release samples as with `compat="release"`. With `paper`, −1 and 1 are pixel centres on both sides,
+        so that the identity changes nothing, and places beside the image blend with 0.
     """
 
     def __init__(self, compat: str = "paper", **kwargs: Any) -> None:

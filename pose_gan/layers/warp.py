@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.ops.linalg.sparse import sparse_csr_matrix_ops as csr  # tf.raw_ops, with positional arguments
 
 
 class _Samples(NamedTuple):
@@ -155,8 +154,10 @@ def _product(row: tf.Tensor, places: tf.Tensor, weights: tf.Tensor, shape: tf.Te
 
     def multiply(values: tf.Tensor, transpose: bool) -> tf.Tensor:
         # The matrix is made again for the gradient: a function that captures one cannot be exported.
-        matrix = csr.sparse_tensor_to_csr_sparse_matrix(indices, tf.reshape(weights, [-1]), shape)
-        return csr.sparse_matrix_mat_mul(matrix, values, transpose_a=transpose)
+        matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
+            indices=indices, values=tf.reshape(weights, [-1]), dense_shape=shape
+        )
+        return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=values, transpose_a=transpose)
 
     return multiply(dense, False), lambda upstream: (None, None, None, None, multiply(upstream, True))
 

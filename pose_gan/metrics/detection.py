@@ -114,7 +114,8 @@ def _opencv() -> Any:
 
 def _reason(error: Exception) -> str:
     """OpenCV's error message without the place in its source code."""
-    return str(getattr(error, "err", "") or error).strip().splitlines()[0]
+    lines = str(getattr(error, "err", "") or error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _surest(scores: np.ndarray, classes: np.ndarray, person: int) -> float:

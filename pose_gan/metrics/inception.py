@@ -19,7 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, reason
+from pose_gan.estimators import foreign
 from pose_gan.estimators.pretrained import imagenet_weights, read_graph
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions
 
@@ -124,7 +125,7 @@ def open_graph(path: str | os.PathLike[str]) -> Inception:
         session = tf.compat.v1.Session(graph=graph)
         session.run(outputs, {images: np.zeros((2, SIDE, SIDE, 3), np.float32)})
     except Exception as error:  # TensorFlow has no common class for errors of import, shapes and running
-        raise InputError(f"--inception_graph: {path}: does not run as {GRAPH_FILE} does ({error})") from None
+        raise InputError(f"--inception_graph: {path}: does not run as {GRAPH_FILE} does ({reason(error)})") from None
     return Inception(lambda pixels: session.run(outputs, {images: pixels}))
 
 
@@ -153,8 +154,8 @@ def open_keras(weights: str | os.PathLike[str]) -> Inception:
         raise InputError(f"--keras_inception: {path}: no such file; give imagenet or the path of {KERAS_FILE}")
     full = keras.applications.InceptionV3(weights=None)
     try:
-        full.load_weights(os.fspath(path))
-    except (ValueError, OSError, KeyError) as error:
+        foreign.load_weights(full, path, "InceptionV3 with its top")
+    except InputError as error:
         raise InputError(f"--keras_inception: {path}: not weights of InceptionV3 with its top ({error})") from None
     model = keras.Model(full.input, [full.output, full.get_layer("avg_pool").output])
     forward = tf.function(

@@ -13,7 +13,7 @@ SMALL_PRODUCT = 2**18  # multiplications; BLAS splits larger products among thre
 
 
 class Similarity:
-    """SSIM of two images.
+    """SSIM of two images. It is for one thread at a time, since calls share its memory.
 
     The weights along an axis form a band matrix, whose blocks BLAS multiplies with the image. Everything is float64,
     because variances are small differences of large numbers. Four weighted means suffice (of a, b, ab and a² + b²),

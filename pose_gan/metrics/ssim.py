@@ -7,8 +7,6 @@ IEEE TIP 2004. mask-SSIM: L. Ma et al., Pose guided person image generation, NIP
 from __future__ import annotations
 
 import dataclasses
-import functools
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -140,8 +138,8 @@ def _too_small(images: np.ndarray, settings: SSIMProtocol) -> str | None:
 
 def _scores(generated: np.ndarray, reference: np.ndarray, protocols: Sequence[SSIMProtocol]) -> np.ndarray:
     """The scores, float64 `(protocols, N)`. The protocols differ only in their data range."""
-    window = dataclasses.replace(protocols[0], data_range=None)
-    similarity = _similarity(generated.shape[1:3], window, threading.get_ident())
+    window = protocols[0]
+    similarity = Similarity(generated.shape[1:3], window.weights, window.covariance_factor)
     scores = [
         similarity(*pair, [_data_range(settings, pair[0]) for settings in protocols])
         for pair in zip(generated, reference, strict=True)
@@ -153,12 +151,6 @@ def _data_range(settings: SSIMProtocol, generated: np.ndarray) -> float:
     if settings.data_range is not None:
         return settings.data_range
     return max(1.0, float(generated.max()) - float(generated.min()))
-
-
-@functools.lru_cache(maxsize=2)
-def _similarity(image_size: tuple[int, ...], window: SSIMProtocol, thread: int) -> Similarity:
-    """A cached `Similarity`, since new memory costs more time than arithmetic. Each thread needs its own."""
-    return Similarity(image_size, window.weights, window.covariance_factor)
 
 
 # --------------------------------------------------------------------------------- the metrics

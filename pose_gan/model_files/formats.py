@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +30,7 @@ from pose_gan.files.atomic import atomic_path
 from pose_gan.layers import DeformableSkip, PoseLayer
 from pose_gan.model_files import metadata
 from pose_gan.model_files.metadata import ModelInfo
+from pose_gan.model_files.run_folder import SAVED_MODEL
 from pose_gan.model_files.saving import load_generator, save_model
 from pose_gan.networks import compiled
 
@@ -56,20 +56,40 @@ def write(generator: keras.Model, path: str | os.PathLike[str], name: str, info:
 
     Args:
         generator: a float32 model, as `build_generator` makes it.
-        path: the file, or the folder for `savedmodel`; an existing one is replaced.
+        path: the file, or the folder for `savedmodel`. An existing file is replaced; an existing folder is replaced
+            only if it is a SavedModel that this project wrote.
         name: the name of the format.
         info: the metadata of the generator.
-    Raises: InputError: the format cannot hold this generator, or it needs a package that is not installed.
+    Raises: InputError: the format is unknown, it cannot hold this generator, it needs a package that is not
+        installed, or what stands at `path` is not replaced.
     """
     check(name, info)
+    path = Path(path)
+    _check_replaceable(path, name)
     with atomic_path(path) as temporary:
         FORMATS[name].write(generator, temporary, info)
-        if Path(path).is_dir():  # unlike a file, a folder cannot be replaced in one step
-            shutil.rmtree(path)
+        if path.is_dir():  # unlike a file, a folder cannot be replaced in one step; the block's end deletes this one
+            os.replace(path, temporary.with_name(f"{path.name}.replaced"))
+
+
+def _check_replaceable(path: Path, name: str) -> None:
+    """Raises InputError if something stands at `path` that a model in this format must not replace."""
+    if name == "savedmodel" and path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file, and a SavedModel is a folder; give another name, or delete it")
+    if not path.is_dir():
+        return
+    ours = not path.is_symlink() and (path / SAVED_MODEL).is_file() and metadata.read(path) is not None
+    if name != "savedmodel" or not ours:
+        raise InputError(
+            f"{path}: is a folder, but no SavedModel that this project wrote, so it is not replaced; give another "
+            "name, or delete it"
+        )
 
 
 def check(name: str, info: ModelInfo) -> None:
-    """Raises InputError if the format cannot hold the generator, or if it needs a package that is not installed."""
+    """Raises InputError if the format is unknown, cannot hold the generator, or needs a package that is absent."""
+    if name not in FORMATS:
+        raise InputError(f"format {name!r} is not known; allowed: {', '.join(FORMATS)}")
     model = info.model
     if name == "onnx" and not importlib.util.find_spec("tf2onnx"):
         raise InputError('onnx: needs the package tf2onnx; pip install "pose_gan[onnx]"')

@@ -17,6 +17,7 @@ import dataclasses
 import json
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import h5py
 
 from pose_gan import __version__
 from pose_gan.config import ModelConfig
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, reason
 from pose_gan.files import hdf5
 from pose_gan.files.records import build
 from pose_gan.files.text import write_text
@@ -97,7 +98,7 @@ class ModelInfo:
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{where}: its metadata are damaged: {error}") from None
+            raise InputError(f"{where}: its metadata are damaged: {reason(error)}") from None
         return build(cls, values, f"{where}: metadata")
 
 
@@ -132,7 +133,7 @@ def read(path: str | os.PathLike[str]) -> ModelInfo | None:
     path = Path(path)
     if path.is_dir():
         attached = path / "assets.extra" / ATTACHED
-        text = attached.read_bytes()[:MAX_BYTES] if attached.is_file() else None
+        text = _beginning(attached) if attached.is_file() else None
     elif not path.is_file():
         raise InputError(f"{path}: no such model file")
     elif path.suffix == ".h5":
@@ -147,6 +148,14 @@ def read(path: str | os.PathLike[str]) -> ModelInfo | None:
     return None if not text else ModelInfo.from_json(text, str(path))
 
 
+def _beginning(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from None
+
+
 def _from_archive(path: Path) -> bytes | None:
     try:
         with zipfile.ZipFile(path) as archive:
@@ -156,10 +165,10 @@ def _from_archive(path: Path) -> bytes | None:
                 return attached.read(MAX_BYTES)
     except KeyError:
         return None
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         if path.suffix == ".tflite":
             return None  # a TFLite file without attached files is not an archive
-        raise InputError(f"{path}: damaged: {error}") from None
+        raise InputError(f"{path}: damaged: {reason(error)}") from None
 
 
 def _from_onnx(path: Path) -> str | None:
@@ -168,7 +177,7 @@ def _from_onnx(path: Path) -> str | None:
     except InputError:
         raise
     except Exception as error:  # protobuf's DecodeError
-        raise InputError(f"{path}: damaged, or not an ONNX model: {error}") from None
+        raise InputError(f"{path}: damaged, or not an ONNX model: {reason(error)}") from None
     return next((entry.value for entry in model.metadata_props if entry.key == KEY), None)
 
 

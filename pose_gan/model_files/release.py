@@ -19,7 +19,7 @@ import h5py
 import keras
 import numpy as np
 
-from pose_gan.config import ModelConfig, in_words, value_in_words
+from pose_gan.config import TELLING, ModelConfig, in_words, value_in_words
 from pose_gan.errors import InputError
 from pose_gan.files import hdf5
 from pose_gan.model_files.release_layout import SIZES, Entry, Shape, layout_of
@@ -44,23 +44,34 @@ class Layer(NamedTuple):
 def is_release(path: str | os.PathLike[str]) -> bool:
     """Whether a file is HDF5 in the layout of Keras 1 or 2. Keras 3 differs by writing its version into its files."""
     try:
-        with h5py.File(path) as file:
+        with hdf5.opened(path) as file:
             version = hdf5.text(_weights_group(file).attrs.get("keras_version", b"1"))
             return _has_layers(_weights_group(file)) and not version.startswith("3")
-    except hdf5.DAMAGE:
+    except InputError:
         return False
 
 
-def load(path: str | os.PathLike[str], **known: Any) -> keras.Model:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    image_size: tuple[int, int] | None = None,
+    warp_skip: str | None = None,
+    warp_agg: str | None = None,
+    pose_rep_type: str | None = None,
+    use_input_pose: bool | None = None,
+    use_bg: bool | None = None,
+    disc_type: str | None = None,
+) -> keras.Model:
     """Loads the network of a checkpoint of the release, with `compat="release"`.
 
     Args:
         path: the file.
-        known: settings of `ModelConfig` that the user knows, out of `config.TELLING`; only variants that agree with
-            them are considered.
+        image_size, warp_skip, warp_agg, pose_rep_type, use_input_pose, use_bg, disc_type: settings of `ModelConfig`
+            that the user knows (None: not known); only variants that agree with them are considered.
     Returns: a model as `build_generator` or `build_discriminator` makes it.
     Raises: InputError: the file is damaged, or it holds no network of the release with these settings.
     """
+    known = known_settings(locals())
     with hdf5.opened(path) as file:
         layers = _layers(file, path)
         kind, config = _recognise(layers, _told(file), known, path)
@@ -69,16 +80,29 @@ def load(path: str | os.PathLike[str], **known: Any) -> keras.Model:
     return model
 
 
-def settings(path: str | os.PathLike[str], **known: Any) -> tuple[str, ModelConfig]:
+def settings(
+    path: str | os.PathLike[str],
+    *,
+    image_size: tuple[int, int] | None = None,
+    warp_skip: str | None = None,
+    warp_agg: str | None = None,
+    pose_rep_type: str | None = None,
+    use_input_pose: bool | None = None,
+    use_bg: bool | None = None,
+    disc_type: str | None = None,
+) -> tuple[str, ModelConfig]:
     """Returns `generator` or `discriminator`, and its settings, without loading weights.
 
     The arguments and the errors are those of `load`.
     """
+    known = known_settings(locals())
     with hdf5.opened(path) as file:
         return _recognise(_layers(file, path), _told(file), known, path)
 
 
-# ------------------------------------------------------------------------------------- layouts
+def known_settings(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The settings of `config.TELLING` among the arguments of a call, without those that are None."""
+    return {name: arguments[name] for name in TELLING if arguments[name] is not None}
 
 
 # ---------------------------------------------------------------------------------- recognising

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, reason
+from pose_gan.files.text import read_text
 
 EXPORTS = {
     "h5": "generator.h5",
@@ -28,26 +30,72 @@ OPTIONS = "options.json"
 GENERATOR = "generator.h5"
 DISCRIMINATOR = "discriminator.h5"
 LAST = "LAST"
+CHECKPOINT = re.compile(r"step-[0-9]+")
+
+
+def checkpoints_in(folder: str | os.PathLike[str]) -> list[Path]:
+    """The checkpoints in a folder, in the order of their steps. Other files and folders (`step-notes`) are none."""
+    found = [path for path in Path(folder).glob("step-*") if CHECKPOINT.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The number of generator updates before a checkpoint, from its name."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def named_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
+    """The checkpoint that `LAST` names; None if there is no `LAST`, or if what it names is not there."""
+    folder = Path(folder)
+    try:
+        name = read_text(folder / LAST).strip()
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
+        return None
+    except OSError as error:
+        raise InputError(f"{folder / LAST}: cannot be read: {error.strerror}") from None
+    return folder / name if folder / name in checkpoints_in(folder) else None
 
 
 def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
     """The newest checkpoint in a run's folder of checkpoints; None if there is none yet.
 
-    If `LAST` is absent, the newest checkpoint is the one with the highest step. (This happens when a run is killed
-    after it wrote the first checkpoint and before it wrote `LAST`.)
+    `LAST` names it. Where `LAST` is absent (a kill came between the first checkpoint and its name), or names what
+    was deleted, it is the checkpoint with the highest step.
     """
-    folder = Path(folder)
-    try:
-        name = (folder / LAST).read_text(encoding="utf-8").strip()
-    except (FileNotFoundError, NotADirectoryError):
-        return max(folder.glob("step-*"), default=None)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{folder / LAST}: cannot be read: {error}; write the name of a checkpoint in it") from None
-    if not name or not (folder / name).is_dir():
+    return named_checkpoint(folder) or max(checkpoints_in(folder), key=step_of, default=None)
+
+
+def check_place(run: str | os.PathLike[str], checkpoints: str | os.PathLike[str], resume: bool) -> None:
+    """Checks that a run may be begun in a folder, or resumed there, without another run being lost.
+
+    Args:
+        run: the run's folder.
+        checkpoints: the run's folder of checkpoints.
+        resume: whether a run that is there goes on.
+    Raises: InputError: the folders hold a run, and `resume` is false; or the run's checkpoints stand elsewhere.
+    """
+    run, checkpoints = Path(run), Path(checkpoints)
+    held = latest_checkpoint(checkpoints)
+    begun = (run / OPTIONS).exists()
+    places = (run, run / "checkpoints", *([checkpoints_of_run(run)] if begun else []))
+    elsewhere = next((path for path in map(latest_checkpoint, places) if path), None)
+    if resume and held is None and elsewhere is not None:
         raise InputError(
-            f"{folder / LAST} names {name!r}, which is not there; write the name of another checkpoint in it"
+            f"{checkpoints}: holds no checkpoint, but the run {run} has some in {elsewhere.parent}; leave "
+            "--checkpoints_dir out, or move them there"
         )
-    return folder / name
+    if not resume and (held or elsewhere):
+        there = held or elsewhere
+        assert there is not None
+        raise InputError(
+            f"{there.parent} holds the run of {there.name} already; continue it with --resume {run}, "
+            "or give another --output_dir"
+        )
+    if not resume and begun:
+        raise InputError(
+            f"{run} holds a run already, which has no checkpoint yet; --resume auto begins it again with its settings, "
+            "or give another --output_dir"
+        )
 
 
 def checkpoints_of_run(run: str | os.PathLike[str]) -> Path:
@@ -62,13 +110,17 @@ def read_options(run: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(run) / OPTIONS
     try:
-        options = json.loads(path.read_text(encoding="utf-8"))
+        options = json.loads(read_text(path))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{run}: not the folder of a training run (it has no {OPTIONS})") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged: {error}") from None
+    except InputError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: damaged: {reason(error)}") from None
     if not isinstance(options, dict) or "config" not in options:
         raise InputError(f"{path}: damaged: it has no 'config'")
+    if not isinstance(options.get("checkpoints_dir", ""), str):
+        raise InputError(f"{path}: damaged: 'checkpoints_dir' is not the name of a folder")
     return options
 
 

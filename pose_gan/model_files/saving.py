@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pose_gan.networks import generator_config
 
 GENERATOR_INPUTS = ("source_image", "source_keypoints", "target_keypoints")
 EXPORTED_SUFFIXES = (".tflite", ".onnx")
+_HDF5_WARNING = "You are saving your model as an HDF5 file"
 
 
 def save_model(model: keras.Model, path: str | os.PathLike[str], info: ModelInfo | None = None) -> None:
@@ -34,22 +36,29 @@ def save_model(model: keras.Model, path: str | os.PathLike[str], info: ModelInfo
     """
     if info is None and is_generator(model):
         info = describe(model)
-    with atomic_path(path) as temporary, _quiet_about_hdf5():
-        model.save(temporary)
+    with atomic_path(path) as temporary:
+        with _quiet_about_hdf5():
+            model.save(temporary)
         if info is not None:
             metadata.attach(temporary, info.written_now())
 
 
 @contextlib.contextmanager
 def _quiet_about_hdf5() -> Iterator[None]:
-    """Silences Keras' warning that the `.h5` format is legacy: the format is a documented choice here."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Leaves out Keras' warning that the `.h5` format is legacy: the format is a documented choice here.
+
+    No other message is left out, and none of another thread.
+    """
+    logger, thread = logging.getLogger("absl"), threading.get_ident()
+
+    def passes(record: logging.LogRecord) -> bool:
+        return record.thread != thread or _HDF5_WARNING not in str(record.msg)
+
+    logger.addFilter(passes)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logger.removeFilter(passes)
 
 
 def is_generator(model: keras.Model) -> bool:
@@ -68,14 +77,26 @@ def settings_of(generator: keras.Model) -> ModelConfig:
     return exported[0].config if exported else generator_config(generator)
 
 
-def load_model(path: str | os.PathLike[str], **known: Any) -> keras.Model:
+def load_model(
+    path: str | os.PathLike[str],
+    *,
+    image_size: tuple[int, int] | None = None,
+    warp_skip: str | None = None,
+    warp_agg: str | None = None,
+    pose_rep_type: str | None = None,
+    use_input_pose: bool | None = None,
+    use_bg: bool | None = None,
+    disc_type: str | None = None,
+) -> keras.Model:
     """Reads a network. It runs no code from the file.
 
     Args:
         path: a file that `save_model` wrote, or a checkpoint of the authors' release.
-        known: settings of `ModelConfig` that the weights do not show, for the release's checkpoints only.
+        image_size, warp_skip, warp_agg, pose_rep_type, use_input_pose, use_bg, disc_type: settings of `ModelConfig`
+            that the weights may not show, for the release's checkpoints only (None: not known).
     Raises: InputError: the file cannot be used; the message names the file and the fault.
     """
+    known = release.known_settings(locals())
     path = Path(path)
     if path.suffix in EXPORTED_SUFFIXES:
         raise InputError(
@@ -96,16 +117,27 @@ def load_model(path: str | os.PathLike[str], **known: Any) -> keras.Model:
         raise safety.damaged(path, "a model", error) from None
 
 
-def load_generator(path: str | os.PathLike[str], **known: Any) -> keras.Model:
+def load_generator(
+    path: str | os.PathLike[str],
+    *,
+    image_size: tuple[int, int] | None = None,
+    warp_skip: str | None = None,
+    warp_agg: str | None = None,
+    pose_rep_type: str | None = None,
+    use_input_pose: bool | None = None,
+    use_bg: bool | None = None,
+    disc_type: str | None = None,
+) -> keras.Model:
     """A trained generator from a model file, an exported SavedModel or a training run's folder.
 
     Args:
         path: a `.h5` or `.keras` file; a SavedModel of `pose-gan export` (for inference only); a run folder (its
             newest checkpoint is taken); or a generator checkpoint of the authors' release, which is recognised
             and computed as in the release (`compat="release"`).
-        known: settings of `ModelConfig` that the weights do not show, for the release's checkpoints only:
-            `image_size` (default: 128×64, or 256×256 for seven levels), `warp_skip` (default: `mask` where the
-            weights also fit `full`), `warp_agg` (default: `max`).
+        image_size, warp_skip, warp_agg, pose_rep_type, use_input_pose, use_bg, disc_type: settings of `ModelConfig`,
+            for the release's checkpoints only (None: not known). The weights do not show the image size (taken for
+            128×64, or 256×256 for seven levels), the aggregation (taken for `max`), and whether skips are `mask` or
+            `full` (taken for `mask`).
     Returns: a Keras model with the inputs `source_image` `(B, H, W, 3)` float32 in [-1, 1],
         `source_keypoints` and `target_keypoints` `(B, J, 2)`, (y, x) in pixels, −1 where missing
         (and `background` for models that have this input); it returns the image, `(B, H, W, 3)` in [-1, 1].
@@ -114,6 +146,7 @@ def load_generator(path: str | os.PathLike[str], **known: Any) -> keras.Model:
         generator = pose_gan.load_generator("runs/00000-market-mask/generator.h5")
         image = generator([photo[None] / 127.5 - 1, pose_in_photo[None], wanted_pose[None]])
     """
+    known = release.known_settings(locals())
     path = model_file(path)
     model = _open_saved_model(path) if path.is_dir() else load_model(path, **known)
     if not is_generator(model):
@@ -122,14 +155,26 @@ def load_generator(path: str | os.PathLike[str], **known: Any) -> keras.Model:
     return model
 
 
-def read_info(path: str | os.PathLike[str], **known: Any) -> ModelInfo:
+def read_info(
+    path: str | os.PathLike[str],
+    *,
+    image_size: tuple[int, int] | None = None,
+    warp_skip: str | None = None,
+    warp_agg: str | None = None,
+    pose_rep_type: str | None = None,
+    use_input_pose: bool | None = None,
+    use_bg: bool | None = None,
+    disc_type: str | None = None,
+) -> ModelInfo:
     """The metadata of a model file of any format. If the file has none, they are worked out where that is possible.
 
     Args:
         path: as for `load_generator`; it may also be a `.tflite` or `.onnx` file, or a discriminator.
-        known: as for `load_generator`.
+        image_size, warp_skip, warp_agg, pose_rep_type, use_input_pose, use_bg, disc_type: as for
+            `load_generator`.
     Raises: InputError: the file is absent or damaged, or it is not a model of this project or of the release.
     """
+    known = release.known_settings(locals())
     path = model_file(path)
     if path.suffix == ".h5" and release.is_release(path):
         kind, config = release.settings(path, **known)
@@ -157,6 +202,11 @@ class ExportedGenerator(keras.layers.Layer):
         self.config = config
         self._loaded = tf.saved_model.load(str(path))
         self._serve = self._loaded.signatures["serving_default"]
+
+    @property
+    def exported_variables(self) -> Sequence[tf.Variable]:
+        """The weights in the SavedModel, which Keras does not count as the layer's own."""
+        return self._serve.variables
 
     def call(self, inputs: dict[str, Any]) -> Any:
         return self._serve(**inputs)["image"]

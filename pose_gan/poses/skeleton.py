@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from pose_gan.errors import InputError
 from pose_gan.files.records import build
+from pose_gan.files.text import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -165,11 +166,13 @@ def load_skeleton(path: str | Path) -> Skeleton:
     if path.suffix not in readers:
         raise InputError(f"{path}: a skeleton file ends in .json or .toml")
     try:
-        values = readers[path.suffix](path.read_text(encoding="utf-8"))
+        values = readers[path.suffix](read_text(path))
     except FileNotFoundError:
         raise InputError(f"{path}: no such skeleton file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:  # wrong JSON or TOML syntax, or not UTF-8
         raise InputError(f"{path}: {error}") from None
     return Skeleton.from_dict(values, where=str(path))

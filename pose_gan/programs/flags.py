@@ -1,4 +1,8 @@
-"""Makes command-line flags from the settings' dataclasses. So a flag, its help and its default stand in one place."""
+"""Makes command-line flags from the settings' dataclasses. So a flag, its help and its default stand in one place.
+
+Libraries that do this (tyro, jsonargparse, simple-parsing) take 0.1 s and more to import, for which every `--help`
+would wait, and by default they spell the release's flags (`--use_bg 0|1`, `--image_size 128x64`) in another way.
+"""
 
 from __future__ import annotations
 

@@ -7,15 +7,14 @@ generator with which a run begins. The generator's settings override the default
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import Any
 
 from pose_gan import runtime
 from pose_gan.config import TELLING, LossConfig, ModelConfig, RunConfig, TrainConfig
-from pose_gan.errors import InputError
 from pose_gan.model_files.run_folder import model_file
 from pose_gan.presets import DATASETS, dataset_defaults, preset
 from pose_gan.programs.flags import data_config, pick
+from pose_gan.training.identity import check_settings
 
 
 def run_config(args: argparse.Namespace) -> RunConfig:
@@ -57,7 +56,7 @@ def release_settings(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
 def resumed_config(args: argparse.Namespace, saved: RunConfig) -> RunConfig:
     """A saved run's settings, overridden by the flags given now.
 
-    Raises InputError if the flags change the model, the losses or the order of the data.
+    Raises InputError if the flags change a setting that a resumed run keeps; see `training.identity`.
     """
     if getattr(args, "preset", None):
         known = dataset_defaults(saved.data.dataset, saved.model.image_size)
@@ -68,17 +67,5 @@ def resumed_config(args: argparse.Namespace, saved: RunConfig) -> RunConfig:
         pick(LossConfig, args, saved.loss),
         pick(TrainConfig, args, saved.train),
     )
-    for section in ("model", "loss"):
-        for field in dataclasses.fields(getattr(saved, section)):
-            old, new = (getattr(getattr(item, section), field.name) for item in (saved, changed))
-            if old != new:
-                raise InputError(
-                    f"--{field.name}: a resumed run keeps its {section}: it has {old}, got {new}; "
-                    "start a new run, with --generator_checkpoint to begin from its weights"
-                )
-    for name in ("batch_size", "training_ratio", "seed", "shared_forward", "iterations_per_epoch"):
-        if getattr(saved.train, name) != getattr(changed.train, name):
-            raise InputError(
-                f"--{name}: a resumed run keeps the order of its data: it has {getattr(saved.train, name)}"
-            )
+    check_settings(saved, changed)
     return changed

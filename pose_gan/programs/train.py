@@ -11,7 +11,14 @@ from pose_gan import presets, runtime
 from pose_gan.config import LossConfig, ModelConfig, RunConfig, TrainConfig
 from pose_gan.data.places import places_of
 from pose_gan.errors import InputError
-from pose_gan.model_files.run_folder import OPTIONS, checkpoints_of_run, new_run_dir, read_options
+from pose_gan.model_files.run_folder import (
+    OPTIONS,
+    check_place,
+    checkpoints_of_run,
+    latest_checkpoint,
+    new_run_dir,
+    read_options,
+)
 from pose_gan.programs.flags import add_config_arguments, add_data_arguments
 from pose_gan.programs.settings import resumed_config, run_config
 from pose_gan.programs.verbs import command_line, verb_parser
@@ -39,8 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--resume",
         metavar="RUN|auto",
-        help="continue the run in this folder; auto: continue the run in --output_dir, or start it if there is none "
-        "(default: start a new run)",
+        help="continue the run in this folder from its last checkpoint; auto: continue the run in --output_dir, or "
+        "start it if there is none, or none with a checkpoint (default: start a new run)",
     )
     group.add_argument("--dry_run", action="store_true", help="print the settings, check the data, and stop")
     add_data_arguments(parser)
@@ -54,6 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program. Raises InputError for bad input; see `run_program`."""
     args = build_parser().parse_args(argv)
     settings, run, checkpoints = _run(args)
+    check_place(run, checkpoints, args.resume is not None)
+    if args.resume not in (None, "auto") and latest_checkpoint(checkpoints) is None:
+        raise InputError(
+            f"--resume {run}: no checkpoint in {checkpoints}, so there is nothing to continue; "
+            f"--output_dir {run} --resume auto begins the run again"
+        )
     places_of(settings.data, "train").check()
     if args.dry_run:
         return _dry_run(settings, run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from pose_gan.errors import InputError
+from pose_gan.estimators import foreign
 from pose_gan.estimators.networks import open_network
 from pose_gan.estimators.pretrained import imagenet_weights
 from pose_gan.poses.skeleton import COCO18, Skeleton
@@ -73,8 +73,8 @@ def _vgg19(weights: str, input_size: tuple[int, int]) -> keras.Model:
     if not path.is_file():
         raise InputError(f"vgg_weights: {path}: no such file; give imagenet, random or the path of {VGG_FILE}")
     try:
-        model.load_weights(os.fspath(path))
-    except (ValueError, OSError, KeyError) as error:
+        foreign.load_weights(model, path, "VGG-19 without its top")
+    except InputError as error:
         raise InputError(f"vgg_weights: {path}: not a weights file of VGG-19 without its top ({error})") from None
     return model
 

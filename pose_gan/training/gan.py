@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -12,7 +13,7 @@ from pose_gan import losses
 from pose_gan.config import RunConfig
 from pose_gan.networks import build_discriminator, build_generator, logits_model
 from pose_gan.training.features import VGGFeatures, load_pose_maps
-from pose_gan.training.optimizer import FusedAdam
+from pose_gan.training.optimizer import EPSILON, FusedAdam
 
 Batch = dict[str, tf.Tensor]
 
@@ -21,27 +22,31 @@ class GAN:
     """Generator, discriminator, optimizers, and the compiled steps that train them.
 
     Args:
-        config: model, loss and training settings; `config.train.seed` seeds weights and dropout.
+        config: model, loss and training settings; `config.train.seed` seeds weights and dropout, whatever random
+            numbers the caller draws. The caller's random generators are left as they are.
 
     Attributes:
         generator, discriminator: the networks.
         batches_per_iteration: number of batches that `train_step` takes.
+
+    Deviation: by default, one batch and the same generated images serve both updates. The release takes new
+        batches and new images for every update; `shared_forward=False` does so too.
     """
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        keras.utils.set_random_seed(config.train.seed)
-        with _precision(config.train.precision):
-            self.generator = build_generator(config.model)
-            self.discriminator = build_discriminator(config.model)
-            self._logits = logits_model(self.discriminator)
         self._adversarial = config.loss.gan_penalty_weight > 0
         layers = config.loss.content_layers
-        self._features = VGGFeatures(layers, config.loss.vgg_weights, config.model.image_size) if layers else None
         estimator = config.loss.pose_estimator if config.loss.lstruct_penalty_weight else None
-        self._pose_maps = (
-            load_pose_maps(estimator, config.model.image_size, config.model.skeleton) if estimator else None
-        )
+        with _seeded(config.train.seed):
+            with _precision(config.train.precision):
+                self.generator = build_generator(config.model)
+                self.discriminator = build_discriminator(config.model)
+                self._logits = logits_model(self.discriminator)
+            self._features = VGGFeatures(layers, config.loss.vgg_weights, config.model.image_size) if layers else None
+            self._pose_maps = (
+                load_pose_maps(estimator, config.model.image_size, config.model.skeleton) if estimator else None
+            )
         self._generator_optimizer = self._optimizer(self.generator)
         self._discriminator_optimizer = self._optimizer(self.discriminator)
         self.train_step = tf.function(self._train_step)
@@ -69,14 +74,15 @@ class GAN:
         """Generator and discriminator in the form to save: float32, whatever precision they were trained in."""
         if self.config.train.precision == "float32":
             return self.generator, self.discriminator
-        copies = build_generator(self.config.model), build_discriminator(self.config.model)
+        with _seeded(self.config.train.seed):
+            copies = build_generator(self.config.model), build_discriminator(self.config.model)
         for copy, model in zip(copies, (self.generator, self.discriminator), strict=True):
             copy.set_weights(model.get_weights())
         return copies
 
     def _optimizer(self, model: keras.Model) -> keras.optimizers.Optimizer:
         train = self.config.train
-        optimizer = FusedAdam(train.learning_rate, beta_1=train.beta_1, beta_2=train.beta_2)
+        optimizer = FusedAdam(train.learning_rate, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=EPSILON)
         if train.precision == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         optimizer.build(model.trainable_variables)
@@ -86,7 +92,8 @@ class GAN:
         """One iteration: `training_ratio` discriminator updates, then one generator update.
 
         Args: batches: `batches_per_iteration` batches, as `pose_gan.data` makes them.
-        Returns: name → float32 scalar; `generator` and `discriminator` are the weighted totals.
+        Returns: name → float32 scalar. `generator` is the weighted total of the generator's losses, `discriminator`
+            the discriminator's loss in its last update.
         """
         batches = list(batches)
         report: dict[str, tf.Tensor] = {}
@@ -112,16 +119,19 @@ class GAN:
         return report | terms
 
     def _update_discriminator(self, real: Batch, fake: Batch, generated: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One update, on the photographs of `real` and on the images `generated` for the batch `fake`."""
+        """One update, on the photographs of `real` and on the images `generated` for the batch `fake`.
+
+        As in the release, the loss is not multiplied by `gan_penalty_weight`, which says how much the discriminator
+        weighs among the generator's losses.
+        """
         images = tf.concat([real["target_image"], generated], axis=0)
         both = {key: tf.concat([real[key], fake[key]], axis=0) for key in real if key != "target_image"}
         with tf.GradientTape() as tape:
             real_logits, fake_logits = tf.split(self._judge(both, images), 2)
             loss = losses.discriminator_adversarial_loss(real_logits, fake_logits)
-            total = self.config.loss.gan_penalty_weight * loss
-            scaled = self._discriminator_optimizer.scale_loss(total)
+            scaled = self._discriminator_optimizer.scale_loss(loss)
         _minimise(scaled, self.discriminator, self._discriminator_optimizer, tape)
-        return {"discriminator": total}
+        return {"discriminator": loss}
 
     def _validation_step(self, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Generated images for a batch, without dropout, and the generator's losses on them."""
@@ -137,7 +147,11 @@ class GAN:
         return self._logits([values[tensor.name] for tensor in self._logits.inputs], training=True)
 
     def _generator_losses(self, batch: Batch, generated: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Each loss without its weight, and `generator`, the weighted sum of all (Eq. 10)."""
+        """Each loss without its weight, and `generator`, the weighted sum of all.
+
+        Eq. 10 is the sum of `adversarial` with weight 1 and `nearest_neighbour` with weight λ; the other losses are
+        those of the release's flags.
+        """
         loss, target = self.config.loss, batch["target_image"]
         terms: dict[str, tuple[float, tf.Tensor]] = {}
         if self._adversarial:
@@ -178,8 +192,27 @@ def _minimise(
 
 
 @contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Layers that are made inside of the block begin with the weights and dropout states of this seed.
+
+    Keras draws the seeds of initializers and of dropout from Python's `random`, and from nothing else. Its state is
+    put back at the end of the block.
+    """
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+@contextlib.contextmanager
 def _precision(policy: str) -> Iterator[None]:
-    """Layers that are made inside of the block compute with this Keras dtype policy."""
+    """Layers that are made inside of the block compute with this Keras dtype policy.
+
+    The policy is Keras' global one, which it keeps for each thread apart, because every layer of a network would have
+    to be told its own otherwise. The caller's policy is put back at the end of the block.
+    """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from pose_gan.errors import InputError
+from pose_gan.files.atomic import remove_parts
 from pose_gan.files.folders import make_folder
 from pose_gan.files.text import read_lines, write_text
 from pose_gan.poses.drawing import write_image
@@ -27,13 +28,16 @@ class RunLog:
 
     Args:
         folder: the run's folder; it is made.
-        first_step: the step from which the run starts or continues. Records of later steps, which a
-            killed run may have left, are dropped, because the run will write them again.
+        first_step: the step from which the run starts or continues. Records and pictures of later steps, which
+            a killed run may have left, are dropped, because the run will write them again.
     """
 
     def __init__(self, folder: str | os.PathLike[str], first_step: int = 0) -> None:
         self.folder = make_folder(folder)
-        self._drop_records_after(first_step)
+        remove_parts(self.folder, METRICS)
+        remove_parts(self.folder / SAMPLES, "step-*.png")
+        self._recorded: set[tuple[float, str]] = set()
+        self._drop_after(first_step)
         self._board = None
         if importlib.util.find_spec("tensorboard"):  # TensorFlow writes its files only where the package is installed
             self._board = tf.summary.create_file_writer(os.fspath(self.folder / TENSORBOARD))
@@ -49,6 +53,7 @@ class RunLog:
         line: dict[str, Any] = {"step": step, "split": split, **values}
         with (self.folder / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        self._recorded.add((step, split))
         if self._board is not None:
             with self._board.as_default(step=step):
                 for name, value in values.items():
@@ -57,7 +62,7 @@ class RunLog:
 
     def picture(self, step: int, picture: np.ndarray) -> Path:
         """Writes a sample grid, uint8 `(H, W, 3)`, as `samples/step-….png` and to TensorBoard. Returns the file."""
-        path = self.folder / SAMPLES / f"step-{step:08d}.png"
+        path = self._picture(step)
         write_image(path, picture)
         if self._board is not None:
             with self._board.as_default(step=step):
@@ -65,15 +70,32 @@ class RunLog:
             self._board.flush()
         return path
 
+    def has_record(self, step: int, split: str = "train") -> bool:
+        """Whether `metrics.jsonl` has a line of this step and split."""
+        return (step, split) in self._recorded
+
+    def has_picture(self, step: int) -> bool:
+        """Whether there is a sample grid of this step."""
+        return self._picture(step).exists()
+
     def close(self) -> None:
         if self._board is not None:
             self._board.close()
 
-    def _drop_records_after(self, step: int) -> None:
+    def _picture(self, step: int) -> Path:
+        return self.folder / SAMPLES / f"step-{step:08d}.png"
+
+    def _drop_after(self, step: int) -> None:
+        for path in (self.folder / SAMPLES).glob("step-*.png"):
+            number = path.stem.removeprefix("step-")
+            if number.isdecimal() and int(number) > step:
+                path.unlink()
         path = self.folder / METRICS
         if not path.exists():
             return
-        write_text(path, "".join(f"{line}\n" for line, values in _records(path) if values["step"] <= step))
+        kept = [(line, values) for line, values in _records(path) if values["step"] <= step]
+        self._recorded = {(values["step"], str(values.get("split", "train"))) for _, values in kept}
+        write_text(path, "".join(f"{line}\n" for line, _ in kept))
 
 
 def read_history(path: str | os.PathLike[str]) -> dict[str, tuple[list[float], list[float]]]:

@@ -1,71 +1,46 @@
-"""The training loop: fetch, step, log, sample, checkpoint; stop and resume at any iteration."""
+"""The training loop: fetch, step, log, checkpoint, look; stop and resume at any iteration."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import math
 import os
-import resource
-import signal
-import sys
-import threading
-import time
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
 
-from pose_gan import metrics
-from pose_gan.config import TELLING, RunConfig, in_words
-from pose_gan.data.batches import Batch, iterate, ordered_batches, training_batches
-from pose_gan.data.pair_data import PairData, open_pairs
-from pose_gan.errors import InputError
-from pose_gan.files.atomic import atomic_path
+from pose_gan.config import RunConfig
+from pose_gan.data.batches import Batch, iterate, training_batches
+from pose_gan.data.pair_data import open_pairs
+from pose_gan.files.atomic import atomic_path, remove_parts
 from pose_gan.files.folders import make_folder
+from pose_gan.files.lock import LOCK, only_program
 from pose_gan.files.text import write_json
 from pose_gan.model_files.metadata import ModelInfo, TrainingInfo
-from pose_gan.model_files.run_folder import DISCRIMINATOR, GENERATOR, OPTIONS, latest_checkpoint
-from pose_gan.model_files.saving import is_generator, load_generator, load_model, settings_of
-from pose_gan.poses import drawing
+from pose_gan.model_files.run_folder import (
+    DISCRIMINATOR,
+    GENERATOR,
+    OPTIONS,
+    check_place,
+    latest_checkpoint,
+    read_options,
+)
 from pose_gan.presets import dataset_defaults, preset_of
-from pose_gan.training.checkpoint import restore_checkpoint, save_checkpoint
+from pose_gan.training.checkpoint import restore_newest, save_checkpoint, settle
 from pose_gan.training.gan import GAN
+from pose_gan.training.given_weights import load_given_weights
+from pose_gan.training.identity import check_data, check_settings, data_record
+from pose_gan.training.progress import NonFiniteLossError, RunningLosses, check_finite, log_line
 from pose_gan.training.run_log import RunLog
+from pose_gan.training.stopping import stop_signals
+from pose_gan.training.validation import open_validation, sample_batch, sample_grid, validate
 from pose_gan.versions import versions
-
-VALIDATION_PAIRS = 200
-SAMPLE_PAIRS = 8
-SAMPLE_COLUMNS = ("source", "source pose", "target pose", "target", "generated")
-
-
-class NonFiniteLossError(RuntimeError):
-    """Training diverged: a loss is no longer a finite number. The last checkpoint is from before that."""
-
-
-class _RunningLosses:
-    """Sums of the losses over the steps since the last `take`, and the time that these steps took."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Any] = {}
-        self.count = 0
-        self._started = time.monotonic()
-
-    def add(self, losses: dict[str, Any]) -> None:
-        self._sums = {name: self._sums.get(name, 0.0) + value for name, value in losses.items()}
-        self.count += 1
-
-    def take(self) -> tuple[dict[str, float], float]:
-        """Returns the mean losses and the seconds per step, and starts again from zero."""
-        means = {name: float(value) / self.count for name, value in self._sums.items()}
-        pace = (time.monotonic() - self._started) / max(self.count, 1)
-        self._sums, self.count, self._started = {}, 0, time.monotonic()
-        return means, pace
 
 
 class Trainer:
-    """One training run.
+    """One training run. The constructor checks all inputs and makes no file; `run` trains.
 
     Args:
         config: all settings.
@@ -74,46 +49,86 @@ class Trainer:
         resume: continue from the last checkpoint in `checkpoints_dir`, if there is one.
         command: the command that started the run; it is written to the run's options.
 
-    Raises: InputError: the data are bad, the weights do not fit, or the folder already holds a run.
+    Raises: InputError: the data are bad, the weights do not fit, another program has the folder, the folder already
+        holds a run (without `resume`), or the run that it holds has other settings (with `resume`).
     """
 
     def __init__(
         self, config: RunConfig, output_dir: Path, checkpoints_dir: Path, resume: bool = False, command: str = ""
     ) -> None:
-        last = latest_checkpoint(checkpoints_dir)
-        if last is not None and not resume:
-            raise InputError(
-                f"{checkpoints_dir} holds the run of {last.name} already; continue it with --resume {output_dir}, "
-                "or give another --output_dir"
-            )
         self.config, self.output_dir, self.checkpoints_dir = config, output_dir, checkpoints_dir
-        self.command = command
+        self.resume, self.command = resume, command
+        self._check_folders()
         model = config.model
         print("checking the training pairs", flush=True)
         self.data = open_pairs(config.data, "train", model.image_size, model.skeleton, model.use_bg)
-        self.validation = self._open_validation()
+        self.validation = open_validation(config)
         print("building the networks", flush=True)
         self.gan = GAN(config)
         self.step, self.position = config.train.first_step, 0
-        if last is not None:
-            state = restore_checkpoint(last, self.gan.variables)
-            self.step, self.position = state["step"], state["position"]
-        else:
-            self._load_given_weights()
-        self._first_step = self.step
-        self._stop = threading.Event()
-        self._losses = _RunningLosses()
-        self._samples = self._sample_batch()
-        # Files and folders are made only now, after all inputs have been checked.
-        make_folder(checkpoints_dir)
-        self.log = RunLog(output_dir, self.step)
-        self._write_options()
+        if not resume or latest_checkpoint(checkpoints_dir) is None:
+            load_given_weights(config, self.gan)
+        self._losses = RunningLosses()
+        self._samples = sample_batch(self.validation or self.data)
+        self._data_record = data_record(self.data)
 
     def run(self) -> bool:
         """Trains to the end, or until Ctrl-C or SIGTERM. Returns whether the end was reached.
 
-        Raises: NonFiniteLossError: a loss is not finite; the message names the loss and the steps.
+        Raises:
+            InputError: as the constructor; every checkpoint is damaged; the data are not those of the checkpoint.
+            NonFiniteLossError: a loss is not finite; the message names the loss and the steps.
+            OSError: the disk is full, or fails. The last checkpoint is intact.
         """
+        with self._alone():
+            self._begin()
+            try:
+                return self._train()
+            finally:
+                self.log.close()
+
+    def _check_folders(self) -> None:
+        """Refuses, before the slow steps, what `run` would refuse."""
+        check_place(self.output_dir, self.checkpoints_dir, self.resume)
+        if (self.output_dir / OPTIONS).exists():
+            path = self.output_dir / OPTIONS
+            check_settings(RunConfig.from_dict(read_options(self.output_dir)["config"], str(path)), self.config)
+        for folder in {self.output_dir, self.checkpoints_dir}:
+            if folder.is_dir():
+                with only_program(folder / LOCK):
+                    pass
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Makes the folders, and holds them against other programs."""
+        with contextlib.ExitStack() as held:
+            for folder in dict.fromkeys(
+                make_folder(path).resolve() for path in (self.output_dir, self.checkpoints_dir)
+            ):
+                held.enter_context(only_program(folder / LOCK))
+            check_place(self.output_dir, self.checkpoints_dir, self.resume)  # again: the one before may just have ended
+            yield
+
+    def _begin(self) -> None:
+        """Restores the last checkpoint, if there is one, and opens the records."""
+        restored = restore_newest(self.checkpoints_dir, self.gan.variables)
+        if restored is not None:
+            check_data(restored.state.get("data"), self._data_record, self.output_dir)
+            self.step, self.position = restored.state["step"], restored.state["position"]
+        said = settle(restored, self.config.train.keep_checkpoints) if restored is not None else []
+        for pattern in (OPTIONS, GENERATOR):
+            remove_parts(self.output_dir, pattern)
+        self._write_options()
+        self.log = RunLog(self.output_dir, self.step)
+        for sentence in said:
+            self.log.say(sentence)
+        self._first_step, self._saved_step = self.step, None
+        if restored is not None:
+            self._saved_step = self.step
+            self._publish(restored.path)
+            self._catch_up()
+
+    def _train(self) -> bool:
         train, log = self.config.train, self.log
         if self.step >= train.total_steps:
             log.say(
@@ -122,136 +137,81 @@ class Trainer:
             )
             return True
         self._announce()
-        old_handlers = {number: signal.signal(number, self._on_signal) for number in _stop_signals()}
-        try:
+        with stop_signals() as stop:
             batches = self._batches()
-            while self.step < train.total_steps and not self._stop.is_set():
+            while self.step < train.total_steps and not stop.is_set():
                 # fetch
                 fetched = [next(batches) for _ in range(self.gan.batches_per_iteration)]
                 # step
                 self._losses.add(self.gan.train_step(fetched))
                 self.step += 1
                 self.position += len(fetched) * train.batch_size
-                # log, sample, checkpoint; the first step is logged at once, the last one after the loop
-                epoch, rest = divmod(self.step, train.iterations_per_epoch)
+                # log, checkpoint, look; the first step is logged at once, because it takes long
                 if self._losses.count == train.log_interval or self.step == self._first_step + 1:
                     self._log_losses()
-                if rest == 0 and self.step < train.total_steps:
-                    self._end_epoch(
-                        sample=epoch % train.display_ratio == 0, checkpoint=epoch % train.checkpoint_ratio == 0
-                    )
-            self._end_epoch(sample=True, checkpoint=True)
-            finished = self.step >= train.total_steps
-            if not finished:
+                if self.step % train.iterations_per_epoch == 0:
+                    self._end_epoch()
+            if self.step < train.total_steps:
+                self._log_losses()
+                self._checkpoint()
                 log.say(f"stopped at step {self.step}; continue with: pose-gan train --resume {self.output_dir}")
-            return finished
-        finally:
-            for number, handler in old_handlers.items():
-                signal.signal(number, handler)
-            log.close()
+        return self.step >= train.total_steps
 
-    def sample_grid(self) -> np.ndarray:
-        """A labelled grid of a few pairs, the same ones every time: uint8 `(height, width, 3)`."""
-        batch = self._samples
-        generated = drawing.to_uint8(self.gan.generate(batch).numpy())
-        source, target = (drawing.to_uint8(batch[f"{side}_image"].numpy()) for side in ("source", "target"))
-        poses = [
-            [drawing.draw_skeleton(pose, self.data.image_size, self.data.skeleton) for pose in batch[key].numpy()]
-            for key in ("source_keypoints", "target_keypoints")
-        ]
-        scale = max(1, 256 // self.data.image_size[0])
-        return drawing.grid(list(zip(source, *poses, target, generated, strict=True)), SAMPLE_COLUMNS, scale)
-
-    def validate(self) -> dict[str, float]:
-        """Mean losses and image metrics on the validation pairs, without dropout."""
-        assert self.validation is not None
-        sums: dict[str, float] = {}
-        for batch in iterate(ordered_batches(self.validation, self.config.train.batch_size), self.validation):
-            generated, losses = self.gan.validation_step(batch)
-            size = len(generated)
-            values = {name: float(value) * size for name, value in losses.items()}
-            ours, theirs = (drawing.to_uint8(image.numpy()) for image in (generated, batch["target_image"]))
-            values["ssim"] = float(np.sum(metrics.ssim(ours, theirs)))
-            for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + value
-        return {name: value / len(self.validation) for name, value in sums.items()}
-
-    def _open_validation(self) -> PairData | None:
-        if not self.config.train.use_validation:
-            return None
-        model = self.config.model
-        try:
-            return open_pairs(
-                self.config.data, "test", model.image_size, model.skeleton, model.use_bg, limit=VALIDATION_PAIRS
-            )
-        except InputError as error:
-            raise InputError(f"{error} (needed for validation; --use_validation 0 trains without)") from None
-
-    def _load_given_weights(self) -> None:
-        train = self.config.train
-        known = {name: getattr(self.config.model, name) for name in TELLING}
-        given = (
-            (train.generator_checkpoint, self.gan.generator, load_generator),
-            (train.discriminator_checkpoint, self.gan.discriminator, load_model),
-        )
-        for path, model, load in given:
-            if path is None:
-                continue
-            loaded = load(path, **known)
-            weights = loaded.get_weights()
-            shapes, expected = [w.shape for w in weights], [w.shape for w in model.get_weights()]
-            if shapes != expected:
-                told = f"; its settings are {_settings(loaded)}" if is_generator(loaded) else ""
-                raise InputError(
-                    f"{path}: its weights do not fit the {model.name} of these settings "
-                    f"({len(shapes)} arrays, expected {len(expected)}, or other sizes){told}; check --warp_skip, "
-                    "--disc_type, --norm, --compat, --width, --pose_rep_type, --use_input_pose and the image size"
-                )
-            model.set_weights(weights)
-
-    def _sample_batch(self) -> Batch:
-        data = self.validation or self.data
-        return next(iterate(ordered_batches(data, min(SAMPLE_PAIRS, len(data))), data))
-
-    def _batches(self):
+    def _batches(self) -> Iterator[Batch]:
         train = self.config.train
         return iterate(training_batches(self.data, train.batch_size, train.seed, self.position), self.data)
 
-    def _end_epoch(self, sample: bool, checkpoint: bool) -> None:
+    def _end_epoch(self) -> None:
         self._log_losses()  # comes first, because it stops the run before broken weights are saved
-        if sample:
-            self.log.picture(self.step, self.sample_grid())
+        sample, checkpoint = self._due()
         if checkpoint:
             self._checkpoint()
-        self._losses = _RunningLosses()  # so that the time of saving is not counted as time of steps
+        if sample:
+            self._draw_samples()
+        if checkpoint and self.validation is not None:
+            self._validate()
+        self._losses = RunningLosses()  # so that the time of saving is not counted as time of steps
+
+    def _due(self) -> tuple[bool, bool]:
+        """Whether a sample grid and a checkpoint (with validation) are due at this step."""
+        train = self.config.train
+        epoch, rest = divmod(self.step, train.iterations_per_epoch)
+        if rest or self.step == train.first_step:
+            return False, False
+        last = self.step >= train.total_steps
+        return last or epoch % train.display_ratio == 0, last or epoch % train.checkpoint_ratio == 0
+
+    def _catch_up(self) -> None:
+        """Does what was due after the restored checkpoint was saved, if the run was killed before it was done."""
+        sample, checkpoint = self._due()
+        if sample and not self.log.has_picture(self.step):
+            self._draw_samples()
+        if checkpoint and self.validation is not None and not self.log.has_record(self.step, "test"):
+            self._validate()
 
     def _log_losses(self) -> None:
         """Shows and records the mean losses since the last call, if there was a step since then."""
-        train, count = self.config.train, self._losses.count
+        count = self._losses.count
         if not count:
             return
-        values, pace = self._losses.take()
-        for name, value in values.items():
-            if not math.isfinite(value):
-                raise NonFiniteLossError(
-                    f"the loss {name!r} became {value} between steps {self.step - count + 1} and {self.step}; "
-                    f"the last checkpoint in {self.checkpoints_dir} is from before. A smaller --learning_rate "
-                    "or loss weight may help"
-                )
+        values, seconds = self._losses.take()
+        check_finite(values, self.step - count + 1, self.step)
         # The first step mostly compiles, so its time says nothing about the time left.
-        first = self.step == self._first_step + 1
-        left = "?" if first else datetime.timedelta(seconds=round((train.total_steps - self.step) * pace))
-        epoch = math.ceil(self.step / train.iterations_per_epoch)
-        losses = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "linux" else 2**30)
-        self.log.say(
-            f"epoch {epoch}/{train.number_of_epochs}  step {self.step}/{train.total_steps}  {losses}  "
-            f"{pace:.3g} s/it  {left} left  {memory:.1f} GB"
-        )
-        self.log.record(self.step, {**values, "seconds_per_iteration": pace})
+        pace = None if self.step == self._first_step + 1 else seconds
+        self.log.say(log_line(self.step, self.config.train, values, pace, seconds))
+        self.log.record(self.step, {**values, "seconds_per_iteration": seconds})
 
     def _checkpoint(self) -> None:
+        """Saves the state of this step, unless it is saved already."""
+        if self._saved_step == self.step:
+            return
         generator, discriminator = self.gan.models()
+        for model in (generator, discriminator):
+            if not all(np.isfinite(np.asarray(variable)).all() for variable in model.weights):
+                raise NonFiniteLossError(
+                    f"weights of the {model.name} are no finite numbers after step {self.step}; the last checkpoint is "
+                    "from before. A new run from it (--generator_checkpoint) with a smaller --learning_rate may help"
+                )
         training = self._training_info()
         folder = save_checkpoint(
             self.checkpoints_dir,
@@ -261,18 +221,33 @@ class Trainer:
                 DISCRIMINATOR: (discriminator, ModelInfo("discriminator", self.config.model, training)),
             },
             self.gan.variables,
-            {"position": self.position},
+            {"position": self.position, "data": self._data_record},
             self.config.train.keep_checkpoints,
         )
+        self._saved_step = self.step
+        self._publish(folder)
+        self.log.say(f"saved {folder}")
+
+    def _publish(self, checkpoint: Path) -> None:
+        """Makes the checkpoint's generator the `generator.h5` of the run's folder."""
+        source = checkpoint / GENERATOR
+        if not source.exists():  # someone deleted it from the checkpoint from which the run goes on
+            return
         with atomic_path(self.output_dir / GENERATOR) as temporary:
-            os.link(folder / GENERATOR, temporary)
-        if self.validation is not None:
-            values = self.validate()
-            shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-            self.log.say(f"saved {folder}; on {len(self.validation)} test pairs: {shown}")
-            self.log.record(self.step, values, split="test")
-        else:
-            self.log.say(f"saved {folder}")
+            try:
+                os.link(source, temporary)
+            except OSError:  # another file system, or one without hard links
+                shutil.copyfile(source, temporary)
+
+    def _draw_samples(self) -> None:
+        self.log.picture(self.step, sample_grid(self.gan, self._samples, self.data.skeleton))
+
+    def _validate(self) -> None:
+        assert self.validation is not None
+        values = validate(self.gan, self.validation, self.config.train.batch_size)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self.log.say(f"step {self.step} on {len(self.validation)} test pairs: {shown}")
+        self.log.record(self.step, values, split="test")
 
     def _training_info(self) -> TrainingInfo:
         model, train, dataset = self.config.model, self.config.train, self.config.data.dataset
@@ -289,12 +264,15 @@ class Trainer:
         )
 
     def _write_options(self) -> None:
-        path = self.output_dir / OPTIONS
+        try:
+            checkpoints = os.path.relpath(self.checkpoints_dir, self.output_dir)
+        except ValueError:  # on another drive of Windows
+            checkpoints = str(self.checkpoints_dir.resolve())
         write_json(
-            path,
+            self.output_dir / OPTIONS,
             {
                 "config": self.config.to_dict(),
-                "checkpoints_dir": os.path.relpath(self.checkpoints_dir, self.output_dir),
+                "checkpoints_dir": checkpoints,
                 "command": self.command,
                 "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
                 "versions": versions(),
@@ -311,21 +289,3 @@ class Trainer:
             f"steps {self.step} to {config.train.total_steps}; in {self.output_dir}"
         )
         self.log.say("compiling the training step (this takes a moment)")
-
-    def _on_signal(self, number: int, frame: Any) -> None:
-        print(
-            f"{signal.Signals(number).name}: finishing this iteration, then saving; again to quit at once", flush=True
-        )
-        self._stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-
-def _settings(generator: keras.Model) -> str:
-    config = settings_of(generator)
-    names = [name for name in (*TELLING, "norm", "compat") if name != "disc_type"]
-    return in_words({name: getattr(config, name) for name in names})
-
-
-def _stop_signals() -> Sequence[signal.Signals]:
-    """The signals that stop a run; none outside of the main thread, the only one that may handle signals."""
-    return (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()

@@ -143,3 +143,32 @@ def test_what_cannot_be_written(tmp_path):
         check_output(tmp_path)
     (tmp_path / "a.gif").write_bytes(b"old")
     check_output(tmp_path / "a.gif")  # files are replaced
+
+
+@pytest.mark.parametrize("name", ["a.gif", "folder", pytest.param("a.mp4", marks=needs_video)])
+def test_nothing_is_written_without_frames(tmp_path, name):
+    with pytest.raises(InputError, match=rf"{name}: there are no frames to write"), open_writer(tmp_path / name, 8):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a\1\0\1\0\0\0\0;", b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff;"])
+def test_a_gif_without_frames_is_named(tmp_path, content):
+    (tmp_path / "a.gif").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.gif: cannot be read as a GIF"):
+        open_clip(tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize("error", [ValueError(""), IndexError(), ZeroDivisionError("x")])
+def test_whatever_pillow_raises_is_named(tmp_path, monkeypatch, error):
+    write(tmp_path / "a.gif", frames())
+    clip = open_clip(tmp_path / "a.gif")
+
+    def fail(*args, **values):
+        raise error
+
+    monkeypatch.setattr("imageio.v3.imiter", fail)
+    monkeypatch.setattr("imageio.v3.improps", fail)
+    for read in (lambda: list(clip), lambda: open_clip(tmp_path / "a.gif")):
+        with pytest.raises(InputError, match=rf"a\.gif: cannot be read as a GIF: ({type(error).__name__}|x)$"):
+            read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkout import ROOT
+from crashes import Killed, Mortal
 from PIL import Image
 
 from data_prep import annotate as verb
@@ -21,6 +23,7 @@ from data_prep.reading import read_batches
 from pose_gan.errors import InputError
 from pose_gan.estimators import Poses
 from pose_gan.files.images import read_image
+from pose_gan.files.lock import only_program
 from pose_gan.poses.keypoints import found, read_annotations
 from pose_gan.poses.skeleton import COCO18
 
@@ -73,10 +76,6 @@ def test_every_image_gets_its_own_row(folder, monkeypatch, capsys):
     assert "11 images, 11 with a person, 11 valid" in printed
     assert "nose 100%" in printed
     assert "warning" not in printed
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing in the program handles it."""
 
 
 @pytest.mark.parametrize("calls", [1, 2, 3])
@@ -155,6 +154,75 @@ def test_a_run_is_not_continued_with_other_settings(folder, monkeypatch):
     with pytest.raises(InputError, match="journal: damaged; delete it, or begin anew with --overwrite"):
         run(folder, monkeypatch)
     assert run(folder, monkeypatch, "--overwrite") == csv
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("[]", "1", "null", '"text"', "[" * 100_000, "\xff"),
+        *('{"a": 1}\n[]', '{"a": 1}\n{}', '{"a": 1}\n{"name": 1}', '{"a": 1}\n{"name": "x", "other": 1}'),
+        *('{"a": 1}\n{"name": "x", "keypoints": "yx"}', '{"a": 1}\n{"name": "x", "keypoints": [[1]]}'),
+        *('{"a": 1}\n{"name": "x", "keypoints": [[1, 2.5]]}', '{"a": 1}\n{"name": "x", "error": 1}'),
+    ],
+    ids=lambda line: line[:40],
+)
+def test_a_journal_that_is_none_is_told(tmp_path, line):
+    path = tmp_path / "table.csv.journal"
+    path.write_bytes(line.encode("latin-1") + b"\n")
+    with pytest.raises(InputError, match=r"journal: damaged; delete it, or begin anew with --overwrite"):
+        Journal(path, {"a": 1})
+    with Journal(path, {"a": 1}, fresh=True) as journal:
+        assert journal.entries == {}
+
+
+def test_two_programs_do_not_annotate_the_same_images(folder, monkeypatch):
+    csv = run(folder, monkeypatch)
+    before = csv.read_bytes()
+    with only_program(Path(f"{csv}.lock")):
+        for more in ([], ["--overwrite"]):
+            with pytest.raises(InputError, match=rf"^{csv}: in use by process {os.getpid()} on .* since .*; wait until"):
+                run(folder, monkeypatch, *more)
+    assert csv.read_bytes() == before
+    assert [path.name for path in csv.parent.iterdir()] == [csv.name]
+
+
+def test_a_kill_at_any_operation_on_files_changes_nothing(folder, monkeypatch):
+    csv = run(folder, monkeypatch)
+    whole = csv.read_bytes()
+    csv.unlink()
+    mortal, kills = Mortal(csv.parent), 0
+    for number in range(1000):
+        try:
+            with mortal.killed_at(number):
+                run(folder, monkeypatch)
+        except Killed:
+            kills += 1
+        else:
+            break
+    assert kills >= 5
+    assert csv.read_bytes() == whole
+    assert [path.name for path in csv.parent.iterdir()] == [csv.name]
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(folder, monkeypatch):
+    class Filling(Sums):
+        def __call__(self, images):
+            if self.seen >= 6:
+                monkeypatch.setattr(os, "fsync", full)
+            return super().__call__(images)
+
+    def full(number):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*mine-annotation-test\.csv\.journal'"):
+        run(folder, monkeypatch, estimator=Filling())
+    monkeypatch.undo()
+    second = Sums()
+    csv = run(folder, monkeypatch, estimator=second)
+    assert second.seen <= 11 - 6
+    whole = csv.read_bytes()
+    csv.unlink()
+    assert run(folder, monkeypatch).read_bytes() == whole
 
 
 def test_images_that_cannot_be_used_are_listed_and_the_rest_is_done(folder, monkeypatch, capsys):

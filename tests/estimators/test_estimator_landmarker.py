@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 
@@ -188,3 +189,21 @@ def test_without_mediapipe(tmp_path, monkeypatch):
     path.write_bytes(b"")
     with pytest.raises(InputError, match=r'needs MediaPipe .*install it with: pip install "pose_gan\[mediapipe\]"'):
         load_estimator(path)
+
+
+@needs_mediapipe
+def test_only_known_lines_are_left_out(bundle, monkeypatch, capfd):
+    """Whatever else the process writes meanwhile appears, also if MediaPipe fails; and the output is as it was."""
+    from mediapipe.tasks.python import vision
+
+    def fail(options):
+        os.write(2, b"W0000 inference_feedback_manager.cc:121] Feedback manager\n")
+        os.write(2, b"a line of another thread\n")
+        print("and of Python", file=sys.stderr)
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(vision.PoseLandmarker, "create_from_options", fail)
+    with pytest.raises(InputError, match="damaged, or not a bundle of MediaPipe's Pose Landmarker: broken"):
+        load_estimator(bundle)
+    os.write(2, b"later\n")
+    assert sorted(capfd.readouterr().err.splitlines()) == ["a line of another thread", "and of Python", "later"]

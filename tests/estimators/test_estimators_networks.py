@@ -159,13 +159,24 @@ def test_cmu_network_that_is_not_whole(tmp_path):
         open_network(tmp_path / "other.h5")
 
 
+def test_cmu_network_with_arrays_where_groups_should_be(tmp_path):
+    arrays = cmu_weights()
+    for name in ("conv1_1", "model_weights"):
+        write_cmu(tmp_path / "g.h5", arrays, keras_1=name == "conv1_1")
+        with h5py.File(tmp_path / "g.h5", "a") as file:
+            del file[name]
+            file[name] = np.zeros(3)
+        with pytest.raises(InputError, match=r"g\.h5: "):
+            open_network(tmp_path / "g.h5")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("absent.pb", "no such file"),
         ("bad.pb", "not a frozen TensorFlow graph"),
-        ("bad.h5", "not an HDF5 file"),
-        ("bad.keras", "not a Keras model that loads"),
+        ("bad.h5", "damaged, or not an HDF5 file"),
+        ("bad.keras", "damaged, or not a network that only computes"),
         ("bad.txt", "not a pose estimator; give a frozen graph"),
     ],
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
+import shutil
 
 import imageio.v3 as iio
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from crashes import Killed, Mortal
 
 from pose_gan.config import DataConfig, ModelConfig, RunConfig
 from pose_gan.data.pair_data import open_pairs
@@ -18,8 +22,10 @@ from pose_gan.evaluation.generation import generate
 from pose_gan.evaluation.scoring import score
 from pose_gan.evaluation.strip_names import strip_name
 from pose_gan.evaluation.strips import read_strip
+from pose_gan.files.lock import LOCK, only_program
 from pose_gan.metrics import BY_DEFAULT, l1, mask_ssim, psnr, ssim
-from pose_gan.model_files.saving import save_model
+from pose_gan.model_files import formats
+from pose_gan.model_files.saving import ExportedGenerator, describe, load_generator, save_model
 from pose_gan.networks import build_generator
 from pose_gan.poses.drawing import to_uint8
 from pose_gan.poses.keypoints import write_annotations
@@ -115,12 +121,103 @@ def test_generate_never_mixes_two_generators(data, tmp_path):
     assert np.abs(generated - expected_image(data, *PAIRS[0], gain=0.25)).max() <= 1
 
 
+def test_a_generator_is_known_by_its_settings_and_weights(data, tmp_path):
+    """And not by the names that Keras gives to layers, which count on from network to network."""
+    model = ModelConfig(image_size=SIZE, width=0.02)
+    first, twin, merged = (build_generator(each) for each in (model, model, dataclasses.replace(model, warp_agg="avg")))
+    assert [layer.name for layer in first.layers] != [layer.name for layer in twin.layers]
+    assert generate(first, data, tmp_path / "out") == 7
+    for other in (twin, merged):
+        other.set_weights(first.get_weights())
+    assert generate(twin, data, tmp_path / "out") == 0
+    with pytest.raises(InputError, match="generated with another generator;"):
+        generate(merged, data, tmp_path / "out")
+    for weight in (twin.weights[0], twin.weights[-1]):
+        before = weight.numpy()
+        weight.assign(before + (np.arange(before.size) == 0).reshape(before.shape) * 1e-3)
+        with pytest.raises(InputError, match="generated with another generator;"):
+            generate(twin, data, tmp_path / "out")
+        weight.assign(before)
+    assert generate(twin, data, tmp_path / "out") == 0
+
+
+def test_an_exported_generator_is_known_by_its_weights_too(data, tmp_path):
+    generator = build_generator(ModelConfig(image_size=SIZE, width=0.02, warp_skip="none"))
+    formats.write(generator, tmp_path / "model", "savedmodel", describe(generator))
+    first, twin = load_generator(tmp_path / "model"), load_generator(tmp_path / "model")
+    assert generate(first, data, tmp_path / "out") == 7
+    assert generate(twin, data, tmp_path / "out") == 0
+    (layer,) = (layer for layer in twin.layers if isinstance(layer, ExportedGenerator))
+    weight = layer.exported_variables[0]
+    weight.assign(weight + 1e-3)
+    with pytest.raises(InputError, match="generated with another generator;"):
+        generate(twin, data, tmp_path / "out")
+
+
+def blended_generator():
+    """Its images depend on the others in the batch, as the last bits of a network's may."""
+    model = fake_generator()
+    blend = keras.layers.Lambda(
+        lambda image: 0.7 * image + 0.3 * keras.ops.mean(image, 0, keepdims=True), output_shape=(*SIZE, 3), name="blend"
+    )
+    return keras.Model(model.inputs, blend(model.output), name="generator")
+
+
+def strips(folder) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("present", [(0,), (2, 3), (1, 3, 4, 5), (0, 1, 2), (6,), range(7)])
+def test_what_is_there_does_not_change_the_rest(data, tmp_path, present):
+    """Batches are those of a run without a break, whatever is done already: here of 3, 3 and 1."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert generate(blended_generator(), data, whole, batch_size=3) == 7
+    shutil.copytree(whole, parts)
+    for row in set(range(7)) - set(present):
+        (parts / strip_name(*PAIRS[row])).unlink()
+    before = stamps(parts)
+    assert generate(blended_generator(), data, parts, batch_size=3) == 7 - len(present)
+    assert strips(parts) == strips(whole)
+    for row in present:
+        assert stamps(parts)[parts / strip_name(*PAIRS[row])] == before[parts / strip_name(*PAIRS[row])]
+
+
+def test_a_kill_at_any_operation_on_files_changes_nothing(data, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    generator = blended_generator()
+    generate(generator, data, whole, batch_size=3)
+    mortal, kills = Mortal(parts), 0
+    for number in range(0, 1000, 3):
+        try:
+            with mortal.killed_at(number):
+                generate(generator, data, parts, batch_size=3)
+        except Killed:
+            kills += 1
+        else:
+            break
+    assert kills > 5
+    assert strips(parts) == strips(whole)
+    assert sorted(path.name for path in parts.iterdir()) == sorted(path.name for path in whole.iterdir())
+    assert not list(parts.rglob("*.part"))
+
+
+def test_two_programs_do_not_share_a_folder(data, tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    with only_program(output / LOCK):
+        with pytest.raises(InputError, match=rf"^{output}: in use by process {os.getpid()} on .* since .*; wait until"):
+            generate(fake_generator(), data, output)
+    assert list(output.iterdir()) == []
+    assert generate(fake_generator(), data, output) == 7
+    assert not (output / LOCK).exists()
+
+
 def test_generate_leaves_folders_of_others_alone(data, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/holiday.png").write_bytes(b"precious")
     with pytest.raises(InputError, match=r"holds images that were not made here \(holiday.png\)"):
         generate(fake_generator(), data, tmp_path / "mine", overwrite=True)
-    assert (tmp_path / "mine/holiday.png").read_bytes() == b"precious"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()} == {"holiday.png": b"precious"}
 
 
 def test_dropout_is_off_unless_asked_for(data, tmp_path):

@@ -5,11 +5,20 @@ from __future__ import annotations
 import re
 
 import pytest
+from test_config import OTHER_LOSS, OTHER_MODEL, configs
 
 from pose_gan.config import LossConfig, ModelConfig
-from pose_gan.evaluation.published import PRESET_TITLES, REAL, ROWS, known_dataset, paper_row, preset_of, published_rows
+from pose_gan.evaluation.published import (
+    PRESET_TITLES,
+    REAL,
+    ROWS,
+    known_dataset,
+    paper_row,
+    published_rows,
+    recorded_preset,
+)
 from pose_gan.metrics import METRICS
-from pose_gan.presets import preset
+from pose_gan.presets import preset, preset_of
 
 TITLES = {"SSIM": "ssim", "IS": "is", "mask-SSIM": "mask_ssim", "mask-IS": "mask_is", "DS": "ds"}
 
@@ -82,25 +91,33 @@ def test_data_sets_are_known_at_the_papers_size():
 
 @pytest.mark.parametrize("key", PRESET_TITLES)
 def test_presets_are_known_by_their_settings(key):
-    assert preset_of(recorded(key)) == key
-    assert preset_of(recorded(key, "fasion", (256, 256))) == key
-    assert preset_of(recorded(key, "own", (64, 64))) == key
-    assert preset_of(recorded(key, width=0.25, norm="release", warp_interpolation="nearest")) == key
+    assert recorded_preset(recorded(key)) == key
+    assert recorded_preset(recorded(key, "fasion", (256, 256))) == key
+    assert recorded_preset(recorded(key, "own", (64, 64))) == key
+    assert recorded_preset(recorded(key, width=0.25, norm="release", warp_interpolation="nearest")) == key
 
 
-def test_other_settings_are_no_preset():
-    assert preset_of(recorded("full", l1_penalty_weight=0.02)) is None
-    assert preset_of(recorded("full", nn_loss_area_size=5)) is None
-    assert preset_of(recorded("dsc", warp_agg="avg")) is None
-    assert preset_of(recorded("baseline", use_input_pose=False)) is None
-    assert preset_of(recorded("dsc", tv_penalty_weight=0.1)) is None
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({name: value} for name, value in OTHER_MODEL.items()),
+        *({name: value} for name, value in OTHER_LOSS.items()),
+        {"vgg_weights": "random"},
+        {"vgg_weights": "vgg.h5", "width": 0.5, "nn_loss_reduction": "sum"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("key", PRESET_TITLES)
+def test_what_is_recorded_is_judged_as_the_settings_are(key, changed):
+    """A run's model file and the page of its scores name the same preset."""
+    assert recorded_preset(recorded(key, **changed)) == preset_of(*configs(key, **changed), nn_window=3)
 
 
 def test_settings_that_nobody_knows_are_no_preset():
-    assert preset_of({}) is None
-    assert preset_of({"dataset": "market"}) is None
+    assert recorded_preset({}) is None
+    assert recorded_preset({"dataset": "market"}) is None
     options = recorded("dsc")
     del options["training: disc_type"]
-    assert preset_of(options) is None
+    assert recorded_preset(options) is None
     for size in ("128x64", [], ["a", "b"], None):
-        assert preset_of(recorded("dsc", "own") | {"training: image_size": size}) is None
+        assert recorded_preset(recorded("dsc", "own") | {"training: image_size": size}) is None

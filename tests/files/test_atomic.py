@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shutil
+import tempfile
 
 import pytest
+from crashes import every_crash
 
-from pose_gan.errors import InputError
-from pose_gan.files.atomic import atomic_path
+from pose_gan.errors import InputError, run_program
+from pose_gan.files.atomic import atomic_path, discard, remove_parts
 from pose_gan.files.folders import dataset_path, list_images
 from pose_gan.files.text import read_lines, write_json, write_text
 
@@ -42,6 +46,90 @@ def test_a_full_disk_is_told_with_the_file(tmp_path):
     with pytest.raises(OSError, match=r"No space left on device: '.*a\.txt'"):
         fail()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_path_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+    """It is no fault of the path: the disk is full, or read-only."""
+
+    def fail(*arguments):
+        raise OSError(errno.EROFS, "Read-only file system", "/somewhere/.a.x.part")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", fail)
+    with pytest.raises(OSError, match=r"^\[Errno 30\] Read-only file system: '.*/a\.txt'$"):
+        write_text(tmp_path / "a.txt", "")
+
+
+def test_the_error_that_is_told_is_the_first(tmp_path):
+    """Where the folder has gone, nothing can be cleaned up."""
+
+    def fail():
+        with atomic_path(tmp_path / "folder" / "a.txt") as temporary:
+            temporary.write_text("new")
+            shutil.rmtree(tmp_path / "folder")
+            raise KeyError("first")
+
+    with pytest.raises(KeyError, match="first"):
+        fail()
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "folder" / "a.txt"):
+        shutil.rmtree(tmp_path / "folder")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process; this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path):
+    path, long = tmp_path / "a.json", tmp_path / f"{'x' * 100}.json"
+    kills = 0
+    for kills in every_crash(lambda: (write_text(path, "new"), write_text(long, "new"))):
+        for each in (path, long):
+            assert not each.exists() or each.read_text() == "new"
+        for each in (tmp_path / ".hidden", tmp_path / ".b.0.json.part", tmp_path / ".a.0.txt.part"):
+            each.mkdir()  # of others
+        remove_parts(tmp_path, "a.json")
+        remove_parts(tmp_path, f"{long.stem[:60]}.json")
+        left = {each.name for each in tmp_path.iterdir()} - {path.name, long.name}
+        assert left == {".hidden", ".b.0.json.part", ".a.0.txt.part"}
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+    assert kills >= 8
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process; this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_folder_is_discarded_whole(tmp_path):
+    def fill() -> None:
+        (tmp_path / "folder" / "inner").mkdir(parents=True)
+        for name in ("a", "b", "inner/c"):
+            (tmp_path / "folder" / name).write_text(name)
+
+    fill()
+    for _ in every_crash(lambda: discard(tmp_path / "folder")):
+        if (tmp_path / "folder").exists():
+            assert len(list((tmp_path / "folder").rglob("*"))) == 4
+        else:
+            fill()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (InputError("rows.csv, row 3: no name"), 2),
+        (OSError(errno.ENOSPC, "No space left on device", "a.txt"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_programs_end_with_one_line_and_a_status(capsys, error, status):
+    def main() -> int:
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        run_program(main)
+    assert ended.value.code == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "interrupted" or line == f"error: {error}"
+    with pytest.raises(SystemExit) as ended:
+        run_program(lambda: None)
+    assert ended.value.code == 0
 
 
 def test_readers_see_the_old_file_until_the_end(tmp_path):

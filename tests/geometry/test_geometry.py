@@ -6,12 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+import release_geometry
 import skimage.draw
 import tensorflow as tf
 import twins
 from makers import people
 
 from pose_gan import geometry
+from pose_gan.config import COMPATS
 from pose_gan.poses.keypoints import found, has_required_joints, read_annotations
 from pose_gan.poses.skeleton import COCO18, Part, Skeleton, Stroke
 
@@ -313,6 +315,16 @@ def test_transforms_of_degenerate_poses():
     np.testing.assert_array_equal(ours[NAMES.index("torso")], missing)  # a collinear target is singular
 
 
+def test_a_singular_transform_is_missing_or_as_the_release_has_it():
+    """The source's torso lies on a line, the target's does not."""
+    source, target = people(1, (128, 64), 11, 0), people(1, (128, 64), 12, 0)
+    source[0, COCO18.indices(("Rsho", "Lsho", "Lhip", "Rhip"))] = [(20, 20), (30, 25), (40, 30), (60, 40)]
+    paper, release = (np.asarray(geometry.part_transforms(source, target, compat=c))[0, 0] for c in COMPATS)
+    np.testing.assert_array_equal(paper, twins.NO_TRANSFORM)
+    np.testing.assert_allclose(release, release_geometry.transforms(source[0], target[0])[0], atol=1e-4)
+    assert abs(release[0] * release[4] - release[1] * release[3]) < 1e-5
+
+
 def test_head_transform_needs_a_head_joint():
     source, target = people(1, (128, 64), 12, 0), people(1, (128, 64), 13, 0)
     source[:, COCO18.indices(("nose", "Leye", "Lear"))] = -1
@@ -323,6 +335,23 @@ def test_head_transform_needs_a_head_joint():
     ours = np.asarray(geometry.part_transforms(source, target))[0, NAMES.index("head")]
     for name in ("nose", "Lsho", "Rsho"):  # three points: exact
         np.testing.assert_allclose(apply(ours, target[0, joint(name)][::-1]), source[0, joint(name)][::-1], atol=1e-2)
+
+
+def test_anchors_alone_do_not_place_a_part():
+    """Four anchors would determine a transform, but the head is missing if none of its own joints was found in both."""
+    head = dataclasses.replace(ANIMAL.parts[1], anchors=("neck", "rump", "left_foot", "right_foot"))
+    skeleton = dataclasses.replace(ANIMAL, parts=(head,))
+    snout = skeleton.index("snout")
+    whole, (other, moved) = lizards(60, 25), lizards(2, 26)
+    whole = whole[found(whole).all(axis=1)][:3]
+    source, target = np.stack([whole[0], whole[1], whole[2], other]), np.stack([whole[1], whole[2], whole[0], moved])
+    source[0, snout] = target[1, snout] = -1
+    ours = np.asarray(geometry.part_transforms(source, target, skeleton))
+    np.testing.assert_array_equal(ours[:2, 0], [twins.NO_TRANSFORM] * 2)
+    assert not np.array_equal(ours[2, 0], twins.NO_TRANSFORM)
+    assert_transforms_equal(ours, twins.part_transforms(source, target, skeleton))
+    masks = np.asarray(geometry.part_masks(np.stack([source[0], source[2]]), (64, 96), skeleton))
+    np.testing.assert_array_equal(masks.any(axis=(1, 2, 3)), [False, True])
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])
@@ -365,17 +394,32 @@ def test_dtypes_batching_and_graph(name):
 def test_float32_decides_as_float64_does(image_size):
     """For exporters. Outlines run through pixel centres in poses of whole pixels, where rounding must not decide."""
     source, target = people(60, image_size, 21, 0), people(60, image_size, 22, 0)
-    masks, drawings = geometry.part_masks(target, image_size), geometry.stickman(target, image_size)
+    masks, drawings = (np.asarray(draw(target, image_size)) for draw in (geometry.part_masks, geometry.stickman))
     assert np.count_nonzero(masks != geometry.part_masks(target, image_size, dtype=tf.float32)) <= 2
     assert np.count_nonzero(drawings != geometry.stickman(target, image_size, dtype=tf.float32)) <= 2
-    maps = geometry.heatmaps(target, image_size)
-    np.testing.assert_array_equal(maps, geometry.heatmaps(target, image_size, dtype=tf.float32))
+    maps = geometry.heatmaps(target[:8], image_size)
+    np.testing.assert_array_equal(maps, geometry.heatmaps(target[:8], image_size, dtype=tf.float32))
     exact = np.asarray(geometry.part_transforms(source, target), np.float64)
     rough = np.asarray(geometry.part_transforms(source, target, dtype=tf.float32), np.float64)
     for pair, part in np.ndindex(60, 10):
         y, x = np.nonzero(masks[pair, part])
         places = np.stack([x, y], axis=-1)
         assert np.abs(apply(exact[pair, part], places) - apply(rough[pair, part], places)).max(initial=0) < 0.02
+
+
+@pytest.mark.parametrize("compat", COMPATS)
+def test_float32_knows_points_on_a_line(compat):
+    """Heads whose joints and shoulders lie on a line in the target, at places that float32 must round."""
+    random = np.random.default_rng(23)
+    source, target = people(200, (256, 256), 24, 0).astype(float), people(200, (256, 256), 25, 0).astype(float)
+    head = COCO18.parts[NAMES.index("head")]
+    rows = COCO18.indices(head.joints + head.anchors)
+    start, direction = random.uniform(50, 200, (200, 1, 2)), random.normal(size=(200, 1, 2))
+    target[:, rows] = start + direction * random.uniform(-30, 30, (200, len(rows), 1))
+    for dtype in (tf.float64, tf.float32):
+        ours = np.asarray(geometry.part_transforms(source, target, compat=compat, dtype=dtype))
+        np.testing.assert_array_equal(ours[:, NAMES.index("head")], [twins.NO_TRANSFORM] * 200)
+        assert not np.any(np.all(ours[:, NAMES.index("torso")] == twins.NO_TRANSFORM, axis=-1))
 
 
 def test_geometry_in_a_data_pipeline():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,7 @@ import twins
 from test_geometry import ANIMAL, NEAR, SIZES, joint, lizards, people, real_poses, upright
 
 from pose_gan import geometry
+from pose_gan.config import COMPATS
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
 
@@ -59,7 +62,21 @@ def test_stickman_by_hand():
     assert not np.asarray(geometry.stickman(np.full((1, 18, 2), -1), (128, 64))).any()
 
 
-def test_drawing_of_another_skeleton():
+def test_the_brighter_of_two_strokes_wins_and_in_the_release_the_later_one():
+    pose = upright()
+    pose[joint("nose")] = (20, 32)  # straight above the middle of the shoulders
+    pose[joint("Relb")], pose[joint("Rwri")] = (30, 20), (30, 50)  # the forearm, of 1, lies across the neck, of 0.5
+    paper, release = (
+        np.asarray(geometry.stickman(pose[None], (128, 64), compat=compat))[0, 30, 30:35, 0] for compat in COMPATS
+    )
+    np.testing.assert_array_equal(paper, 1)
+    np.testing.assert_array_equal(release, [1, 0.5, 0.5, 1, 1])  # the neck is drawn later; half-open, from 31 to 33
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_drawing_of_another_skeleton(order):
+    """In one of the two orders, brighter strokes are painted first."""
+    skeleton = dataclasses.replace(ANIMAL, strokes=ANIMAL.strokes[order])
     target = lizards(12, 21)
     target[0] = lizards(1, 23)[0]
-    assert_drawings_equal(np.asarray(geometry.stickman(target, (64, 96), skeleton=ANIMAL)), target, ANIMAL)
+    assert_drawings_equal(np.asarray(geometry.stickman(target, (64, 96), skeleton=skeleton)), target, skeleton)

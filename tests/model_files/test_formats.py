@@ -138,7 +138,7 @@ def test_saved_models_that_touch_files_are_refused(saved_model, tmp_path):
     (tmp_path / "saved_model/assets.extra").mkdir()
     source = saved_model[2] / "assets.extra/pose_gan.json"
     (tmp_path / "saved_model/assets.extra/pose_gan.json").write_bytes(source.read_bytes())
-    with pytest.raises(InputError, match=r"its graph holds ReadFile, which no model of this project has"):
+    with pytest.raises(InputError, match=r"its graph holds .*ReadFile, which no model of this project has"):
         load_generator(tmp_path / "saved_model")
 
 
@@ -175,3 +175,46 @@ def test_what_a_format_cannot_hold_is_said_before_anything_is_written(tmp_path, 
     with pytest.raises(InputError, match=r'onnx: needs the package tf2onnx; pip install "pose_gan\[onnx\]"'):
         export.main([str(tmp_path / "g.keras"), "--format", "h5", "onnx"])
     assert not (tmp_path / "export").exists()
+
+
+def test_an_unknown_format_is_named(saved_model, tmp_path):
+    generator, info, _ = saved_model
+    with pytest.raises(InputError, match="format 'tf' is not known; allowed: h5, keras, savedmodel, tflite, onnx"):
+        formats.write(generator, tmp_path / "g", "tf", info)
+
+
+@pytest.mark.parametrize("name", ["savedmodel", "keras"])
+def test_a_folder_of_others_is_not_replaced(saved_model, tmp_path, name):
+    """Not a folder of photographs, nor a SavedModel of another program, nor our own by a file."""
+    generator, info, path = saved_model
+    photos, other = tmp_path / "photos", tmp_path / "other"
+    for folder in (photos, other):
+        folder.mkdir()
+        (folder / "holiday.jpg").write_text("dear")
+    (other / "saved_model.pb").write_text("of another program")
+    for folder in (photos, other, *([path] if name == "keras" else [])):
+        held = sorted(item.name for item in folder.rglob("*"))
+        with pytest.raises(InputError, match=rf"{folder.name}: is a folder, but no SavedModel that this project wrote"):
+            formats.write(generator, folder, name, info)
+        assert sorted(item.name for item in folder.rglob("*")) == held
+    (tmp_path / "link").symlink_to(path)
+    with pytest.raises(InputError, match="link: is a folder, but no SavedModel"):
+        formats.write(generator, tmp_path / "link", name, info)
+    (tmp_path / "file").write_text("dear")
+    if name == "savedmodel":
+        with pytest.raises(InputError, match="file: is a file, and a SavedModel is a folder"):
+            formats.write(generator, tmp_path / "file", name, info)
+    assert (tmp_path / "file").read_text() == "dear"
+
+
+def test_our_own_saved_model_is_replaced(saved_model, tmp_path):
+    generator, info, path = saved_model
+    target = tmp_path / "saved_model"
+    for number in (1, 2):
+        formats.write(generator, target, "savedmodel", dataclasses.replace(info, converted_from=f"{number}.h5"))
+        (target / "note").write_text("of an older one") if number == 1 else None
+    found = read_info(target)
+    assert found is not None
+    assert found.converted_from == "2.h5"
+    assert sorted(item.name for item in target.iterdir()) == sorted(item.name for item in path.iterdir())
+    assert list(tmp_path.iterdir()) == [target]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
+import shutil
 import subprocess
 import sys
+import threading
 import zipfile
+from types import SimpleNamespace
+from typing import Any
 
 import h5py
 import keras
@@ -17,7 +22,9 @@ from test_release import released_model
 import pose_gan
 from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
-from pose_gan.model_files.saving import read_info, save_model
+from pose_gan.model_files import release
+from pose_gan.model_files.metadata import ModelInfo
+from pose_gan.model_files.saving import load_model, read_info, save_model
 from pose_gan.networks import build_discriminator, build_generator
 
 
@@ -176,3 +183,35 @@ def test_files_for_other_programs_are_named(tmp_path):
         (tmp_path / name).touch()
         with pytest.raises(InputError, match=rf"{name}: is for other programs"):
             pose_gan.load_generator(tmp_path / name)
+
+
+@pytest.mark.parametrize("read", [pose_gan.load_generator, load_model, read_info, release.load, release.settings])
+def test_misspelled_settings_are_refused(tmp_path, read):
+    """They would be taken for settings that the user does not know."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'warp_skips'"):
+        read(tmp_path / "g.h5", warp_skips="full")
+    with pytest.raises(TypeError, match="positional argument"):
+        read(tmp_path / "g.h5", (128, 64))
+
+
+def test_saving_leaves_out_one_message_and_no_other(tmp_path, caplog):
+    """Not while it saves, not afterwards, and not those of other threads."""
+    save_model(build_discriminator(config()), tmp_path / "whole.h5", ModelInfo("discriminator", config()))
+    assert not caplog.records
+    logger, filters = logging.getLogger("absl"), list(logging.getLogger("absl").filters)
+    legacy = "You are saving your model as an HDF5 file via `model.save()`."
+
+    def save(path: Any) -> None:
+        logger.warning(legacy)
+        logger.warning("something else")
+        other = threading.Thread(target=logger.warning, args=[f"{legacy} In another thread."])
+        other.start()
+        other.join()
+        shutil.copy(tmp_path / "whole.h5", path)
+
+    model: Any = SimpleNamespace(save=save)
+    save_model(model, tmp_path / "d.h5", ModelInfo("discriminator", config()))
+    assert [record.getMessage() for record in caplog.records] == ["something else", f"{legacy} In another thread."]
+    assert (list(logger.filters), logger.level) == (filters, logging.getLogger("absl").level)
+    logger.warning(legacy)
+    assert caplog.records[-1].getMessage() == legacy

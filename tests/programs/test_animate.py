@@ -150,14 +150,21 @@ def test_moving_pictures(generator, files, tmp_path, name):
     assert [frame.shape for frame in clip] == [(*SIZE, 3)] * FRAMES
 
 
-def test_targets_from_a_gif_keep_their_rate(generator, files, tmp_path):
+@pytest.mark.parametrize(("fps", "expected"), [(None, 20), (10, 10)])
+def test_targets_from_a_gif_keep_their_rate_unless_another_is_asked_for(generator, files, tmp_path, fps, expected):
     images = [np.full((*SIZE, 3), 10 * number, np.uint8) for number in range(FRAMES)]
     iio.imwrite(tmp_path / "walk.gif", images, duration=50, loop=0)
     poses = walking().repeat(10, axis=0)  # as the frames' brightness counts
-    motion = animate(generator, Stub(poses), files.source, tmp_path / "walk.gif", tmp_path / "out.gif")
+    settings = AnimationConfig(fps=fps)
+    motion = animate(generator, Stub(poses), files.source, tmp_path / "walk.gif", tmp_path / "out.gif", settings)
     np.testing.assert_array_equal(motion.keypoints, walking())
-    assert open_clip(tmp_path / "out.gif").fps == 20
+    assert open_clip(tmp_path / "out.gif").fps == expected
     assert motion.names[:2] == ("walk-000000.png", "walk-000001.png")
+
+
+def test_frames_without_a_rate_get_25_a_second(generator, files, tmp_path):
+    animate(generator, Stub(walking()), files.source, files.targets, tmp_path / "out.gif")
+    assert open_clip(tmp_path / "out.gif").fps == 25
 
 
 def test_poses_alone(generator, files, tmp_path):
@@ -403,8 +410,10 @@ def test_program(generator, files, tmp_path, monkeypatch, capsys):
     program.main([*flags, "--keypoints_output", str(tmp_path / "kp.csv"), "--fps", "12.5", "--side_by_side", "1"])
     out = capsys.readouterr().out
     assert f"6 frames -> {tmp_path / 'out.gif'}; nobody was found in 1 of them" in out
-    assert open_clip(tmp_path / "out.gif").image_size == (SIZE[0], 4 * SIZE[1])
-    assert len(read_annotations(tmp_path / "kp.csv")) == FRAMES
+    clip = open_clip(tmp_path / "out.gif")
+    assert (clip.image_size, clip.fps) == ((SIZE[0], 4 * SIZE[1]), 12.5)
+    poses[3] = poses[2]
+    np.testing.assert_array_equal(read_annotations(tmp_path / "kp.csv").keypoints, poses)
 
 
 def test_program_checks_before_it_loads(files, tmp_path):

@@ -13,10 +13,10 @@ import pytest
 from pose_gan.errors import InputError
 from pose_gan.evaluation.comparison import compare
 from pose_gan.evaluation.saved_scores import read_scores
-from pose_gan.evaluation.score_tables import to_latex
+from pose_gan.evaluation.score_tables import to_csv, to_latex, to_markdown
 from pose_gan.evaluation.scores import Scores
 from pose_gan.evaluation.strips import JudgedImages
-from pose_gan.metrics import NotComputed, Result
+from pose_gan.metrics import METRICS, NotComputed, Result
 from pose_gan.programs.compare import main
 
 PAIRS = [("a.jpg", "b.jpg"), ("b.jpg", "a.jpg"), ("c.jpg", "d.jpg")]
@@ -77,6 +77,19 @@ def test_columns_names_and_deviations(two, capsys):
     assert r"| c\_d        | **0.250 ± 0.125** | **0.290 ± 0.125** |" in shown
 
 
+def test_the_best_is_the_lowest_where_lower_is_better(tmp_path):
+    """Of every metric, over three runs; the best run is not the first and not the last."""
+    values = {"low": 2.0, "high": 10.0, "middle": 5.0}  # as texts, "10" comes before "2"
+    runs = [save(tmp_path / name, dict.fromkeys(METRICS, value)) for name, value in values.items()]
+    best = {metric: [] for metric in METRICS}
+    for row in compare([read_scores(folder) for folder in runs]).rows:
+        for metric, cell in row.cells.items():
+            best[metric] += [row.name] * cell.best
+    lower = [metric for metric, (name,) in best.items() if name == "low"]
+    assert lower == ["l1", "fid", "lpips", "fid_keras"]
+    assert all(name == "high" for metric, (name,) in best.items() if metric not in lower)
+
+
 def test_a_single_run_has_no_best(two):
     (row, real) = compare([read_scores(two[0])]).rows
     assert not any(cell.best for cell in row.cells.values())
@@ -107,9 +120,9 @@ def test_files_are_written(two, tmp_path, capsys):
     files = [tmp_path / f"out/t.{suffix}" for suffix in ("md", "tex", "csv")]
     main([*map(str, two), "--markdown", str(files[0]), "--latex", str(files[1]), "--csv", str(files[2]), "--paper"])
     shown = capsys.readouterr().out
-    assert shown.startswith(files[0].read_text(encoding="utf-8"))
-    assert f"written: {files[2]}" in shown
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["t.csv", "t.md", "t.tex"]
+    table = compare([read_scores(folder) for folder in two], paper=True)
+    assert [path.read_text(encoding="utf-8") for path in files] == [to_markdown(table), to_latex(table), to_csv(table)]
+    assert shown == to_markdown(table) + "".join(f"written: {path}\n" for path in files)
 
 
 def test_latex(two):

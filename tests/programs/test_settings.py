@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import shlex
+from typing import Any
 
 import pytest
 
 from pose_gan.config import DataConfig, LossConfig, ModelConfig, RunConfig, TrainConfig
 from pose_gan.errors import InputError
-from pose_gan.programs import train
-from pose_gan.programs.flags import field_descriptions
-from pose_gan.programs.settings import run_config
+from pose_gan.model_files.saving import save_model
+from pose_gan.networks import build_generator
+from pose_gan.poses.skeleton import COCO18
+from pose_gan.programs import settings, train
+from pose_gan.programs.flags import CHOICES, field_descriptions
+from pose_gan.programs.settings import resumed_config, run_config
 
 COMMON = "--dataset {dataset} --batch_size {batch} --number_of_epochs 90 "
 RELEASE = {
@@ -41,6 +46,114 @@ def test_flags_win_over_the_preset_and_the_data_set():
     config = parse("--preset full --dataset market --l1_penalty_weight 7 --batch_size 9 --image_size 128x128")
     assert (config.loss.l1_penalty_weight, config.train.batch_size, config.model.image_size) == (7.0, 9, (128, 128))
     assert config.loss.nn_loss_area_size == 3
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory) -> str:
+    """A generator whose every setting differs from the defaults and from all presets."""
+    skeleton = dataclasses.replace(COCO18, name="other")
+    model = ModelConfig(
+        (64, 64), "full", "avg", "nearest", "call", "stickman", False, False, "release", "release", 0.02, 5.0, skeleton
+    )
+    path = tmp_path_factory.mktemp("given") / "generator.h5"
+    save_model(build_generator(model), path)
+    return str(path)
+
+
+def test_a_given_generator_wins_over_the_defaults(given):
+    ours, default = parse(f"--dataset market --generator_checkpoint {given}").model, ModelConfig()
+    same = {name for name, value in vars(ours).items() if value == vars(default)[name]}
+    assert same == {"image_size", "disc_type", "use_bg"}  # the first is the data set's, the others have no other value
+    assert (ours.warp_skip, ours.sigma, ours.skeleton.name) == ("full", 5.0, "other")
+
+
+def test_the_data_set_wins_over_a_given_generator(given):
+    for dataset, size in (("market", (128, 64)), ("fashion", (256, 256))):
+        assert parse(f"--dataset {dataset} --generator_checkpoint {given}").model.image_size == size
+
+
+@pytest.mark.parametrize("name", RELEASE)
+def test_the_preset_wins_over_a_given_generator(given, name):
+    config = parse(f"--dataset market --preset {name} --generator_checkpoint {given}")
+    assert config.model.warp_skip == ("none" if name == "baseline" else "mask")
+    assert config.model.warp_agg == "avg"  # of which the preset says nothing
+    assert config.loss == parse(f"--dataset market --preset {name}").loss
+
+
+def test_the_preset_wins_over_the_data_set(monkeypatch):
+    """No preset says anything of what a data set says; if one did, it would count."""
+    monkeypatch.setattr(settings, "preset", lambda name, window: {"batch_size": 7, "image_size": (192, 64)})
+    config = parse("--preset full --dataset market")
+    assert (config.train.batch_size, config.model.image_size) == (7, (192, 64))
+
+
+def test_flags_win_over_all(given, monkeypatch):
+    monkeypatch.setattr(settings, "preset", lambda name, window: {"warp_skip": "none", "l1_penalty_weight": 5.0})
+    flags = "--warp_skip stn --warp_agg max --image_size 64x64 --batch_size 3 --l1_penalty_weight 2 --sigma 6"
+    config = parse(f"--dataset fashion --preset full --generator_checkpoint {given} {flags}")
+    assert (config.model.warp_skip, config.model.warp_agg, config.model.sigma) == ("stn", "max", 6.0)
+    assert (config.model.image_size, config.train.batch_size, config.loss.l1_penalty_weight) == ((64, 64), 3, 2.0)
+
+
+# -------------------------------------------------------------------------------- of a resumed run
+
+MAY_CHANGE = (
+    *("dataset", "images_dir", "annotations_dir", "pairs_dir"),  # the content is compared
+    *("number_of_epochs", "checkpoint_ratio", "display_ratio", "keep_checkpoints", "use_validation", "log_interval"),
+)
+OTHER = {  # field → another value that goes with the defaults; other fields get one from their type
+    "image_size": (192, 64),
+    "nn_loss_area_size": 3,
+    "content_loss_layer": "block1_conv2",
+    "pose_estimator": "other.h5",
+    "skeleton": dataclasses.replace(COCO18, name="other"),
+}
+SAVED = RunConfig(model=ModelConfig(skeleton=COCO18), loss=LossConfig(pose_estimator="estimator.h5"))
+FIELDS = [
+    (section, field.name)
+    for section in ("data", "model", "loss", "train")
+    for field in dataclasses.fields(getattr(SAVED, section))
+]
+
+
+def another(section: str, name: str) -> Any:
+    old = getattr(getattr(SAVED, section), name)
+    if name in OTHER:
+        return OTHER[name]
+    if name in CHOICES:
+        return next(choice for choice in CHOICES[name] if choice not in (old, "auto"))
+    if isinstance(old, bool):
+        return not old
+    return old + 1 if isinstance(old, int) else old / 2 + 0.01 if isinstance(old, float) else f"{old}-other"
+
+
+@pytest.mark.parametrize(("section", "name"), FIELDS, ids=lambda value: value)
+def test_a_resumed_run_keeps_all_settings_but_a_few(section, name):
+    """Of all fields there are: a new field is one that must not change, until it is listed here."""
+    value = another(section, name)
+    changed = argparse.Namespace(**{name: value})
+    if name in MAY_CHANGE:
+        config = resumed_config(changed, SAVED)
+        assert getattr(getattr(config, section), name) == value
+        assert config == dataclasses.replace(
+            SAVED, **{section: dataclasses.replace(getattr(SAVED, section), **{name: value})}
+        )
+        return
+    message = rf"^--{name}: a resumed run keeps its {section} settings: it has .*, got .*; .*--generator_checkpoint"
+    with pytest.raises(InputError, match=message):
+        resumed_config(changed, SAVED)
+
+
+def test_a_resumed_run_may_be_given_its_own_settings():
+    """As `--resume auto` in a script does."""
+    fields = {name: getattr(getattr(SAVED, section), name) for section, name in FIELDS}
+    assert resumed_config(argparse.Namespace(**fields), SAVED) == SAVED
+    assert resumed_config(argparse.Namespace(), SAVED) == SAVED
+
+
+def test_a_preset_is_a_change_of_settings_too():
+    with pytest.raises(InputError, match="--warp_skip: a resumed run keeps its model settings: it has mask, got none"):
+        resumed_config(argparse.Namespace(preset="baseline"), SAVED)
 
 
 def test_every_flag_of_the_release_is_known():
