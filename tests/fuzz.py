@@ -204,6 +204,7 @@ def _batch(seed: int, one: Callable[[Callable[[Any], Any]], Any]) -> None:
     """Calls a function `BATCH` times, each time with another `draw`, which draws from strategies of Hypothesis."""
     import hypothesis
     from hypothesis import strategies as st
+    from hypothesis.errors import Flaky
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -211,13 +212,13 @@ def _batch(seed: int, one: Callable[[Callable[[Any], Any]], Any]) -> None:
         database=None,
         deadline=None,
         phases=[hypothesis.Phase.generate],
-        suppress_health_check=list(hypothesis.HealthCheck),
+        suppress_health_check=[*hypothesis.HealthCheck.__members__.values()],
     )
     @hypothesis.given(st.data())
     def run(data: st.DataObject) -> None:
         one(data.draw)
 
-    with contextlib.suppress(hypothesis.errors.Flaky):  # it minds that the time is over in the midst of a batch
+    with contextlib.suppress(Flaky):  # it minds that the time is over in the midst of a batch
         run()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -38,12 +39,24 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary = folder / path.name
         yield temporary
         os.replace(temporary, path)
-    except OSError as error:  # the error of a full disk holds no file name
-        if error.filename is None:
+    except OSError as error:  # the error of a full disk holds no file name, and the temporary one says nothing to users
+        if error.filename is None or (error.filename2 is None and str(error.filename).startswith(str(folder))):
             error.filename = os.fspath(path)
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # an error here would hide the one that matters
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Raises OSError if files of `size` bytes do not fit into a folder.
+
+    Libraries that do not survive a full disk (HDF5 crashes the process) need this check before they write.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, max(size, 1))
+        elif shutil.disk_usage(folder).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def discard(folder: Path) -> None:

@@ -35,8 +35,12 @@ def only_program(path: Path, what: str | os.PathLike[str] | None = None) -> Iter
     """
     file = _held(path, what or path.parent)
     try:
-        file.truncate(0)
-        file.write(_this_process().encode())
+        try:
+            file.truncate(0)
+            file.write(_this_process().encode())
+        except OSError as error:  # the error of a full disk holds no file name
+            error.filename = os.fspath(path)
+            raise
         yield
     finally:
         with contextlib.suppress(OSError):  # Windows does not delete an open file; the next program takes it over

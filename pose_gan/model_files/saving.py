@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
-from pose_gan.files.atomic import atomic_path
+from pose_gan.files.atomic import atomic_path, check_room
 from pose_gan.model_files import metadata, release, safety
 from pose_gan.model_files.metadata import ModelInfo
 from pose_gan.model_files.run_folder import MODEL_SUFFIXES, model_file
@@ -23,6 +23,7 @@ from pose_gan.networks import generator_config
 
 GENERATOR_INPUTS = ("source_image", "source_keypoints", "target_keypoints")
 EXPORTED_SUFFIXES = (".tflite", ".onnx")
+ROOM = 1 << 20  # bytes that a model file needs at most besides its weights
 _HDF5_WARNING = "You are saving your model as an HDF5 file"
 
 
@@ -33,10 +34,12 @@ def save_model(model: keras.Model, path: str | os.PathLike[str], info: ModelInfo
         model: a network, in float32.
         path: a file name with the suffix `.h5` or `.keras`; the suffix chooses the format.
         info: the metadata; None: those that can be worked out from a generator.
+    Raises: OSError: the disk is full, or fails.
     """
     if info is None and is_generator(model):
         info = describe(model)
     with atomic_path(path) as temporary:
+        check_room(temporary.parent, ROOM + sum(weight.numpy().nbytes for weight in model.weights))
         with _quiet_about_hdf5():
             model.save(temporary)
         if info is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib.util
 import json
 import math
@@ -24,7 +26,7 @@ LOG, METRICS, SAMPLES, TENSORBOARD = "log.txt", "metrics.jsonl", "samples", "ten
 
 
 class RunLog:
-    """Writes a run's records.
+    """Writes a run's records. Its functions raise OSError if the disk is full, or fails.
 
     Args:
         folder: the run's folder; it is made.
@@ -40,7 +42,8 @@ class RunLog:
         self._drop_after(first_step)
         self._board = None
         if importlib.util.find_spec("tensorboard"):  # TensorFlow writes its files only where the package is installed
-            self._board = tf.summary.create_file_writer(os.fspath(self.folder / TENSORBOARD))
+            with self._disk_errors():
+                self._board = tf.summary.create_file_writer(os.fspath(self.folder / TENSORBOARD))
 
     def say(self, text: str) -> None:
         """Prints one line on the console and adds it to `log.txt`."""
@@ -55,19 +58,19 @@ class RunLog:
             file.write(json.dumps(line) + "\n")
         self._recorded.add((step, split))
         if self._board is not None:
-            with self._board.as_default(step=step):
+            with self._disk_errors(), self._board.as_default(step=step):
                 for name, value in values.items():
                     tf.summary.scalar(f"{split}/{name}", value)
-            self._board.flush()
+                self._board.flush()
 
     def picture(self, step: int, picture: np.ndarray) -> Path:
         """Writes a sample grid, uint8 `(H, W, 3)`, as `samples/step-….png` and to TensorBoard. Returns the file."""
         path = self._picture(step)
         write_image(path, picture)
         if self._board is not None:
-            with self._board.as_default(step=step):
+            with self._disk_errors(), self._board.as_default(step=step):
                 tf.summary.image("samples", picture[None])
-            self._board.flush()
+                self._board.flush()
         return path
 
     def has_record(self, step: int, split: str = "train") -> bool:
@@ -80,7 +83,17 @@ class RunLog:
 
     def close(self) -> None:
         if self._board is not None:
-            self._board.close()
+            with self._disk_errors():
+                self._board.close()
+
+    @contextlib.contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        """TensorFlow's errors of writing to TensorBoard's files, as the ones that Python raises."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            number = errno.ENOSPC if isinstance(error, tf.errors.ResourceExhaustedError) else errno.EIO
+            raise OSError(number, os.strerror(number), str(self.folder / TENSORBOARD)) from None
 
     def _picture(self, step: int) -> Path:
         return self.folder / SAMPLES / f"step-{step:08d}.png"

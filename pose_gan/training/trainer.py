@@ -83,9 +83,13 @@ class Trainer:
         with self._alone():
             self._begin()
             try:
-                return self._train()
-            finally:
-                self.log.close()
+                finished = self._train()
+            except BaseException:
+                with contextlib.suppress(OSError):  # the first error is the one to tell
+                    self.log.close()
+                raise
+            self.log.close()
+            return finished
 
     def _check_folders(self) -> None:
         """Refuses, before the slow steps, what `run` would refuse."""

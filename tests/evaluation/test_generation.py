@@ -204,9 +204,9 @@ def test_a_kill_at_any_operation_on_files_changes_nothing(data, tmp_path):
 def test_two_programs_do_not_share_a_folder(data, tmp_path):
     output = tmp_path / "out"
     output.mkdir()
-    with only_program(output / LOCK):
-        with pytest.raises(InputError, match=rf"^{output}: in use by process {os.getpid()} on .* since .*; wait until"):
-            generate(fake_generator(), data, output)
+    taken = rf"^{output}: in use by process {os.getpid()} on .* since .*; wait until"
+    with only_program(output / LOCK), pytest.raises(InputError, match=taken):
+        generate(fake_generator(), data, output)
     assert list(output.iterdir()) == []
     assert generate(fake_generator(), data, output) == 7
     assert not (output / LOCK).exists()

@@ -79,7 +79,8 @@ def test_the_error_that_is_told_is_the_first(tmp_path):
 def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path):
     path, long = tmp_path / "a.json", tmp_path / f"{'x' * 100}.json"
     kills = 0
-    for kills in every_crash(lambda: (write_text(path, "new"), write_text(long, "new"))):
+    for _ in every_crash(lambda: (write_text(path, "new"), write_text(long, "new"))):
+        kills += 1
         for each in (path, long):
             assert not each.exists() or each.read_text() == "new"
         for each in (tmp_path / ".hidden", tmp_path / ".b.0.json.part", tmp_path / ".a.0.txt.part"):

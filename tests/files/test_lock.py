@@ -31,11 +31,14 @@ def test_the_second_is_told_who_is_there(tmp_path):
         told = (
             rf"^{re.escape(str(tmp_path))}: in use by process {os.getpid()} on {re.escape(socket.gethostname())} since "
         )
-        with pytest.raises(
-            InputError, match=told + r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d .*; wait .* or give another folder"
-        ), only_program(path):
+        with (
+            pytest.raises(
+                InputError, match=told + r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d .*; wait .* or give another folder"
+            ),
+            only_program(path),
+        ):
             pass
-        with pytest.raises(InputError, match="^the table: in use by process"), only_program(path, what="the table"):
+        with pytest.raises(InputError, match=r"^the table: in use by process"), only_program(path, what="the table"):
             pass
         with only_program(tmp_path / "another"):
             pass
@@ -65,9 +68,12 @@ def test_a_killed_program_does_not_block(tmp_path):
         holder.kill()
         holder.wait()
     assert f"process {holder.pid} " in path.read_text()  # it could not clean up
-    with only_program(path), pytest.raises(InputError, match=f"in use by process {os.getpid()} on "):
-        with only_program(path):
-            pass
+    with (
+        only_program(path),
+        pytest.raises(InputError, match=f"in use by process {os.getpid()} on "),
+        only_program(path),
+    ):
+        pass
 
 
 def test_it_does_not_outlive_the_folder(tmp_path):
@@ -88,9 +94,12 @@ def test_a_file_that_its_holder_is_just_deleting_is_not_taken(tmp_path, monkeypa
         lock(*arguments)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    with only_program(tmp_path / LOCK), pytest.raises(InputError, match="in use by process"):
-        with only_program(tmp_path / LOCK):
-            pass
+    with (
+        only_program(tmp_path / LOCK),
+        pytest.raises(InputError, match="in use by process"),
+        only_program(tmp_path / LOCK),
+    ):
+        pass
 
 
 def test_a_file_system_without_locks_does_not_stop_the_work(tmp_path, monkeypatch):

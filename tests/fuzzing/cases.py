@@ -7,7 +7,7 @@ import functools
 import json
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,8 @@ class Case:
     def damaged(self, seeds: Path, folder: Path, draw: Draw) -> Path:
         """Puts a damaged copy into `folder`, which may hold nothing else. Returns its path."""
         source, path = seeds / self.name, folder / self.name
-        if source.is_dir():
+        if isinstance(self.damages, dict):
             shutil.copytree(source, path)
-            assert isinstance(self.damages, dict)
             mutations.damage_folder(path, self.damages, draw)
         else:
             damage = draw(st.sampled_from([*self.damages * 2, damage_bytes]))
@@ -85,7 +84,7 @@ def _frames(path: Path) -> None:
             return
 
 
-def _variables() -> dict[str, list[keras.Variable]]:
+def _variables() -> dict[str, Sequence[keras.Variable]]:
     return {"weights": [keras.Variable(np.zeros((3, 2), np.float32)), keras.Variable(np.zeros(4, np.float32))]}
 
 

@@ -221,14 +221,15 @@ def test_deformable_skip_in_a_graph_of_unknown_batch(method, aggregation, traini
         np.testing.assert_allclose(np.asarray(gradient), adjoint[:batch], atol=3e-5)
 
 
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16])
 @pytest.mark.parametrize("method", METHODS)
-def test_deformable_skip_in_half_precision_keeps_pixels(method):
+def test_deformable_skip_in_half_precision_keeps_pixels(method, dtype):
     image_size = (16, 12)
     features, transforms, masks = scene(image_size, (8, 6))
-    features = np.asarray(tf.cast(tf.cast(features, tf.bfloat16), tf.float32))
+    features = np.asarray(tf.cast(tf.cast(features, dtype), tf.float32))
     layer = skip_layer("max", "bilinear", image_size, method)
-    ours = layer([tf.cast(features, tf.bfloat16), transforms, masks], training=True)
-    assert ours.dtype == tf.bfloat16
+    ours = layer([tf.cast(features, dtype), transforms, masks], training=True)
+    assert ours.dtype == dtype
     np.testing.assert_allclose(
         np.asarray(tf.cast(ours, tf.float32)),
         twins.deformable_skip(features, transforms, masks, image_size),

@@ -125,13 +125,12 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("op", HOSTILE)
-@pytest.mark.parametrize("place", ["serving function", "branch of a function", "main graph"])
+@pytest.mark.parametrize("place", ["signature_wrapper", "cond_true", "internal_grad_fn", "main graph"])
 def test_other_operators_are_refused_wherever_they_stand(copy, not_loaded, op, place):
+    """In what a signature calls, in a branch further down, in a gradient that nothing calls, outside of functions."""
     saved = parsed(copy)
-    if place == "main graph":
-        nodes = saved.meta_graphs[0].graph_def.node
-    else:
-        nodes = function(saved, "cond_true" if place == "branch of a function" else "signature_wrapper").node_def
+    graph = saved.meta_graphs[0].graph_def
+    nodes = graph.node if place == "main graph" else function(saved, place).node_def
     nodes.add(name="added", op=op)
     (copy / "saved_model.pb").write_bytes(saved.SerializeToString())
     with pytest.raises(InputError, match=rf"saved_model: its graph holds {op}, which no model of this project has"):
@@ -153,13 +152,17 @@ def called_by_a_branch(saved: Any, saver: str) -> None:
 
 
 def in_a_list_of_branches(saved: Any, saver: str) -> None:
-    """Two functions deep: a function that no saver calls calls one that calls it."""
+    node = function(saved, "signature_wrapper").node_def.add(name="added", op="StatelessIf")
+    node.attr["branches"].list.func.add(name=saver)
+
+
+def two_functions_deep(saved: Any, saver: str) -> None:
     library = saved.meta_graphs[0].graph_def.library
     between = library.function.add()
     between.signature.name = "between"
     between.node_def.add(name="a", op="StatefulPartitionedCall").attr["f"].func.name = saver
     node = function(saved, "signature_wrapper").node_def.add(name="added", op="StatelessIf")
-    node.attr["branches"].list.func.add(name="between")
+    node.attr["then_branch"].func.name = "between"
 
 
 def inside_of_an_attribute(saved: Any, saver: str) -> None:
@@ -204,8 +207,8 @@ def second_graph(saved: Any, saver: str) -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
-        called_by_a_branch, in_a_list_of_branches, inside_of_an_attribute, exported, exported_with_others,
-        named_in_the_object_graph, output_of_a_signature, input_of_a_node, format_of_tensorflow_1, second_graph,
+        called_by_a_branch, in_a_list_of_branches, two_functions_deep, inside_of_an_attribute, exported,
+        exported_with_others, named_in_the_object_graph, output_of_a_signature, input_of_a_node, format_of_tensorflow_1, second_graph,
     ],
 )  # fmt: skip
 def test_only_the_saver_may_save(copy, not_loaded, spoil):

@@ -17,7 +17,7 @@ from pose_gan.training import trainer, validation
 def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeGAN]:
     """Runs train a `FakeGAN`. The test may replace its `loss_of` and `before_step`.
 
-    They are quick: there are few samples and validation pairs, and no TensorBoard, whose files are never the same twice.
+    They are quick: there are few samples and validation pairs. There is no TensorBoard, whose files always differ.
     """
 
     class Fake(FakeGAN):

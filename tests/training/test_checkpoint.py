@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def names(folder: Path) -> list[str]:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process; this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_at_any_kill_the_newest_checkpoint_is_whole(tmp_path):
-    """Before each operation on files of two savings, of which the second deletes an old checkpoint and an abandoned one."""
+    """A kill before each file operation of two savings; the second deletes an old and an abandoned checkpoint."""
     before = tmp_path / "before"
     for step in (1, 2, 5):
         save(before, step)
@@ -242,7 +243,7 @@ def test_the_one_before_the_last_is_next_and_later_ones_come_at_the_end(tmp_path
         (newest.found.path / "state.json").unlink()
     assert found == [3, 2, 1, 4]
     with pytest.raises(
-        InputError, match="no checkpoint is whole: .*step-00000003.*00000002.*00000001.*00000004.*begin"
+        InputError, match=r"no checkpoint is whole: .*step-00000003.*00000002.*00000001.*00000004.*begin"
     ):
         restored(tmp_path)
     assert names(tmp_path) == ["LAST", *(f"step-0000000{step}" for step in (1, 2, 3, 4))]  # nothing is renamed
@@ -251,13 +252,14 @@ def test_the_one_before_the_last_is_next_and_later_ones_come_at_the_end(tmp_path
 def test_a_checkpoint_of_other_settings_is_not_a_damaged_one(tmp_path):
     save(tmp_path, 1)
     save(tmp_path, 2)
-    for variables, message in (
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         (
             {"network": [Cell(), Cell()]},
             r"step-00000002: holds 1 variables, the run's networks have 2; it was made with",
         ),
         ({"network": [SimpleNamespace(shape=(4,))]}, r"step-00000002: network/0 has shape \(3,\), expected \(4,\)"),
-    ):
+    )
+    for variables, message in cases:
         with pytest.raises(InputError, match=message) as caught:
             restore_newest(tmp_path, variables)
         assert not isinstance(caught.value, DamagedCheckpointError)
@@ -295,7 +297,7 @@ def test_a_saving_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(OSError, match="No space left on device: .*step-00000002"):
+    with pytest.raises(OSError, match=r"No space left on device: .*step-00000002"):
         save(tmp_path, 2)
     assert names(tmp_path) == ["LAST", "step-00000001", "step-00000002"]
     newest = restored(tmp_path)

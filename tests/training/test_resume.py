@@ -263,7 +263,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(begin, run, tmp_
     assert "damaged-step-00000004" in names(run / "checkpoints")
     for path in (run / "checkpoints").glob("step-*/state.json"):
         path.unlink()
-    with pytest.raises(InputError, match="no checkpoint is whole: .*step-00000006.*step-00000004.*step-00000002"):
+    with pytest.raises(InputError, match=r"no checkpoint is whole: .*step-00000006.*step-00000004.*step-00000002"):
         train.main(["--resume", str(run)])
 
 

@@ -41,7 +41,8 @@ def test_logged_losses_are_means_over_the_interval(begin, run, fake):
     steps, values = read_history(run / "metrics.jsonl")["l1"]
     assert steps == [1, 4, 7, 8, 11, 14, 16]
     for first, last, value in zip([0, *steps], steps, values, strict=False):
-        assert value == pytest.approx(np.mean([step**2 for step in range(first + 1, last + 1)])), (first, last)
+        mean = np.mean([step**2 for step in range(int(first) + 1, int(last) + 1)])
+        assert value == pytest.approx(mean), (first, last)
 
 
 def test_validation_is_a_mean_over_pairs_and_not_over_batches(tiny_data):
