@@ -3,8 +3,8 @@
     python tests/kills.py --times 100 --folder kills
 
 Each program runs at a small size, in one thread, so that sums repeat to the last bit. It is killed with kill -9 at a
-random moment: before its work has begun, or up to `--seconds` (at most the time of the whole work) after that. Then
-the same command is given again, until it reaches its end. What it leaves must be what the unbroken run left: weights,
+random moment: before its work has begun, or up to `--seconds` (at most half the time of the whole work) after that.
+Then the same command is given again, until it reaches its end. What it leaves must be what the unbroken run left: weights,
 optimizer slots, random states, records, CSVs and pictures, bit for bit. After each kill, what stands on disk must be
 whole.
 
@@ -123,7 +123,7 @@ def works(data: Path) -> dict[str, Work]:
             "test",
             lambda folder: [
                 *(python, str(ROOT / "test.py"), *own_test, *generator),
-                *("--generated_images_dir", str(folder), "--images_for_test", "60"),
+                *("--generated_images_dir", str(folder), "--images_for_test", "150"),
             ],
             lambda folder: len(list(folder.glob("*.png"))),
             _check_pictures,
@@ -145,7 +145,7 @@ def _files(folder: Path, leave_out: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _run(folder: Path) -> dict[str, Any]:
-    """A training run: its files, except the console's and TensorBoard's, and the numbers in files that tell the time."""
+    """A training run: its files, except the console's and TensorBoard's; of those that tell the time, the rest."""
     content = {name: value for name, value in _files(folder).items() if not name.startswith(("tensorboard", "log.txt"))}
     content["options.json"] = json.loads(content["options.json"])["config"]
     lines = map(json.loads, content["metrics.jsonl"].decode().splitlines())
@@ -167,7 +167,7 @@ def _run(folder: Path) -> dict[str, Any]:
 
 def _check_run(folder: Path) -> None:
     """Every checkpoint is whole, and the last one is there."""
-    checkpoints = [path for path in (folder / "checkpoints").glob("step-*")]
+    checkpoints = list((folder / "checkpoints").glob("step-*"))
     for path in checkpoints:
         assert json.loads((path / "state.json").read_text())["step"] == int(path.name[5:])
         with np.load(path / "variables.npz") as arrays:
@@ -206,7 +206,7 @@ class Killer:
     def kill(self, work: Work, times: int) -> Report:
         """Kills a program at random moments, until it has been killed that often and has reached an end after that."""
         whole, startup, duration = self.unbroken(work)
-        delays = min(self.seconds, duration)
+        delays = min(self.seconds, duration / 2)
 
         def one(folder: Path, report: Report) -> bool:
             early = self.random.random() < EARLY
@@ -287,7 +287,8 @@ class Killer:
                         shutil.copytree(disk / "output", folder)
                 finally:
                     _unmount(disk)
-                self._finish(work, folder, wholes[work.name])
+                self._to_the_end(work, folder)
+                self._compare(work, folder, wholes[work.name])
                 report.ends += 1
         report.seconds = time.monotonic() - started
         return report
@@ -308,20 +309,21 @@ class Killer:
         report, started, number = Report(), time.monotonic(), 0
         while report.kills < times and not report.lost:
             with self._noting(report, work, number) as folder:
-                while report.kills < times and not one(folder, report):
+                while not (one(folder, report) if report.kills < times else self._to_the_end(work, folder)):
                     if folder.exists():
                         work.check(folder)
-                self._finish(work, folder, whole)
+                self._compare(work, folder, whole)
                 report.ends += 1
             number += 1
         report.seconds = time.monotonic() - started
         return report
 
-    def _finish(self, work: Work, folder: Path, whole: dict[str, Any]) -> None:
-        """Gives the command a last time, and compares what it leaves."""
+    def _to_the_end(self, work: Work, folder: Path) -> bool:
         with self._started(work, folder) as process:
             process.wait()
-            self._ended(process, folder)
+            return self._ended(process, folder)
+
+    def _compare(self, work: Work, folder: Path, whole: dict[str, Any]) -> None:
         content = work.content(folder)
         different = [name for name in {*content, *whole} if content.get(name) != whole.get(name)]
         if different:
@@ -400,7 +402,7 @@ def make_data(folder: Path, persons: int) -> None:
 
     def run(*arguments: object) -> None:
         command = [sys.executable, "-m", "pose_gan", "data", *map(str, arguments)]
-        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
     annotations, size = folder / "annotations", ("--train_persons", persons, "--test_persons", 3)
     run("demo", "--images_dir", folder / "images", "--annotations_dir", annotations, *size)
@@ -418,7 +420,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--seconds", type=float, default=60.0, metavar="S", help="from the work's beginning to a kill (default: 60)"
     )
     parser.add_argument("--program", nargs="+", choices=PROGRAMS, default=PROGRAMS, help="which ones (default: all)")
-    parser.add_argument("--persons", type=int, default=12, metavar="N", help="persons in the data (default: 12)")
+    parser.add_argument("--persons", type=int, default=30, metavar="N", help="persons in the data (default: 30)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all chance (default: 0)")
     parser.add_argument("--folder", type=Path, help="a new folder, for the report and what was found (default: none)")
     return parser

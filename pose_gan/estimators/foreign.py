@@ -78,11 +78,11 @@ _LAYERS = """
     Subtract UnitNormalization UpSampling2D ZeroPadding2D
 """
 _OTHER_PARTS = """
-    Functional Model Sequential InputLayer DTypePolicy __keras_tensor__ __numpy__
+    Functional Model Sequential InputLayer DTypePolicy __keras_tensor__ __numpy__ __slice__ __ellipsis__
     Constant GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal LecunUniform Ones Orthogonal RandomNormal
     RandomUniform TruncatedNormal VarianceScaling Zeros
     L1 L1L2 L2 MaxNorm MinMaxNorm NonNeg UnitNorm
-    Divide TrueDivide
+    Divide GetItem TrueDivide
 """
 PARTS = {*f"{_LAYERS}{_OTHER_PARTS}".split()}
 """The parts that a Keras model may be made of: layers of the library that neither read files nor run code."""

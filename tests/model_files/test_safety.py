@@ -208,7 +208,8 @@ def second_graph(saved: Any, saver: str) -> None:
     "spoil",
     [
         called_by_a_branch, in_a_list_of_branches, two_functions_deep, inside_of_an_attribute, exported,
-        exported_with_others, named_in_the_object_graph, output_of_a_signature, input_of_a_node, format_of_tensorflow_1, second_graph,
+        exported_with_others, named_in_the_object_graph, output_of_a_signature, input_of_a_node,
+        format_of_tensorflow_1, second_graph,
     ],
 )  # fmt: skip
 def test_only_the_saver_may_save(copy, not_loaded, spoil):
