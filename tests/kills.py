@@ -4,9 +4,9 @@
 
 Each program runs at a small size, in one thread, so that sums repeat to the last bit. It is killed with kill -9 at a
 random moment: before its work has begun, or up to `--seconds` (at most half the time of the whole work) after that.
-Then the same command is given again, until it reaches its end. What it leaves must be what the unbroken run left: weights,
-optimizer slots, random states, records, CSVs and pictures, bit for bit. After each kill, what stands on disk must be
-whole.
+Then the same command is given again, until it reaches its end. What it leaves must be what the unbroken run left, bit
+for bit: weights, optimizer slots, random states, records, CSVs and pictures. After each kill, what stands on disk must
+be whole.
 
 | program | what happens to it |
 | --- | --- |
@@ -127,7 +127,9 @@ def works(data: Path) -> dict[str, Work]:
             ],
             lambda folder: len(list(folder.glob("*.png"))),
             _check_pictures,
-            lambda folder: _files(folder, leave_out=("metrics.json",)),  # it tells the time
+            lambda folder: _files(
+                folder, leave_out=("metrics.json", "metrics.csv")
+            ),  # they tell the folder and the time
         ),
     }
 
@@ -220,7 +222,6 @@ class Killer:
                 _wait(process, lambda: time.monotonic() > end)
                 if process.poll() is not None:
                     return self._ended(process, folder)
-                early = work.done(folder) == before
                 process.kill()
             report.kills += 1
             report.early += early
@@ -238,7 +239,7 @@ class Killer:
             with self._started(work, folder) as process:
                 before = work.done(folder)
                 _wait(process, lambda: work.done(folder) != before)
-                end = time.monotonic() + self.random.uniform(0, min(self.seconds, duration))
+                end = time.monotonic() + self.random.uniform(0, min(self.seconds, duration / 2))
                 _wait(process, lambda: time.monotonic() > end)
                 if not twice:
                     _wait(process, lambda: saving(folder), 0.0005)
@@ -246,13 +247,13 @@ class Killer:
                     return self._ended(process, folder)
                 process.send_signal(signal.SIGINT if twice else signal.SIGTERM)
                 if twice:
-                    _wait(process, lambda: "finishing this iteration" in _text(_output(folder)), 0.0005)
+                    _wait(process, lambda: "finishing this iteration" in _text(self._console(folder)), 0.0005)
                     end = time.monotonic() + self.random.uniform(0, 0.05)
                     _wait(process, lambda: time.monotonic() > end, 0.0005)
                     process.send_signal(signal.SIGINT)
                 process.wait()
                 if process.returncode not in ((0, -signal.SIGINT) if twice else (0,)):
-                    raise LostError(f"status {process.returncode} after a signal: {_errors(folder)}")
+                    raise LostError(f"status {process.returncode} after a signal: {self._errors(folder)}")
             report.kills += 1
             return False
 
@@ -277,10 +278,10 @@ class Killer:
                 try:
                     with self._started(work, disk / "output") as process:
                         process.wait()
-                    told = [line for line in _errors(disk / "output").splitlines() if line.startswith("error: ")]
+                    told = [line for line in self._errors(disk / "output").splitlines() if line.startswith("error: ")]
                     if process.returncode != 0:
                         if process.returncode != 1 or len(told) != 1 or "No space left" not in told[0]:
-                            raise LostError(f"status {process.returncode}: {_errors(disk / 'output')}")
+                            raise LostError(f"status {process.returncode}: {self._errors(disk / 'output')}")
                         report.kills += 1
                     if (disk / "output").exists():
                         work.check(disk / "output")
@@ -344,12 +345,12 @@ class Killer:
 
     @contextlib.contextmanager
     def _started(self, work: Work, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-        """The program, whose output goes to files beside its folder. It does not outlive the block."""
-        for path in (_output(folder), _error_file(folder)):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        """The program, whose output goes to files. It does not outlive the block."""
+        console = self._console(folder)
+        console.parent.mkdir(parents=True, exist_ok=True)
         path = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
         env = os.environ | ONE_THREAD | {"PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
-        with _output(folder).open("wb") as out, _error_file(folder).open("wb") as errors:
+        with console.open("wb") as out, console.with_suffix(".err").open("wb") as errors:
             process = subprocess.Popen(work.command(folder), cwd=self.folder, env=env, stdout=out, stderr=errors)
         try:
             yield process
@@ -357,22 +358,17 @@ class Killer:
             process.kill()
             process.wait()
 
+    def _console(self, folder: Path) -> Path:
+        """What the program said that has this folder; what it said of errors stands beside it, in `….err`."""
+        return self.folder / "console" / f"{folder.name}.out"
+
+    def _errors(self, folder: Path) -> str:
+        return _text(self._console(folder).with_suffix(".err"))[-2000:]
+
     def _ended(self, process: subprocess.Popen[bytes], folder: Path) -> bool:
         if process.returncode != 0:
-            raise LostError(f"status {process.returncode}: {_errors(folder)}")
+            raise LostError(f"status {process.returncode}: {self._errors(folder)}")
         return True
-
-
-def _output(folder: Path) -> Path:
-    return Path(tempfile.gettempdir()) / f"kills-{os.getpid()}" / f"{folder.name}.out"
-
-
-def _error_file(folder: Path) -> Path:
-    return _output(folder).with_suffix(".err")
-
-
-def _errors(folder: Path) -> str:
-    return _text(_error_file(folder))[-2000:]
 
 
 def _wait(process: subprocess.Popen[bytes], ready: Callable[[], bool], pause: float = 0.005) -> None:
@@ -449,7 +445,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 reports[name] = killer.kill(each[name], args.times)
         print(table(reports))
         (folder / "report.json").write_text(json.dumps({k: vars(v) for k, v in reports.items()}, indent=2) + "\n")
-        shutil.rmtree(_output(folder).parent, ignore_errors=True)
     return int(any(report.lost for report in reports.values()))
 
 

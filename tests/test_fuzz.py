@@ -58,7 +58,7 @@ module.load_skeleton = load_skeleton
 def test_it_finds_what_it_should(tmp_path):
     """Another error, a program, a file written or touched, a dead process, each in a reader; and it repeats one."""
     (tmp_path / "sitecustomize.py").write_text(FAULTY)
-    done = fuzz("--kinds", "skeleton.json", "--folder", tmp_path / "fuzz", "--minutes", 0.05, path=str(tmp_path))
+    done = fuzz("--kinds", "skeleton.json", "--folder", tmp_path / "fuzz", "--minutes", 0.4, path=str(tmp_path))
     assert done.returncode == 1, done.stderr
     for what in (
         "KeyError at sitecustomize.py",

@@ -12,7 +12,7 @@ import pytest
 from crashes import every_crash
 
 from pose_gan.errors import InputError, run_program
-from pose_gan.files.atomic import atomic_path, discard, remove_parts
+from pose_gan.files.atomic import atomic_path, check_room, discard, remove_parts
 from pose_gan.files.folders import dataset_path, list_images
 from pose_gan.files.text import read_lines, write_json, write_text
 
@@ -57,6 +57,33 @@ def test_a_path_that_cannot_be_written_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "mkdtemp", fail)
     with pytest.raises(OSError, match=r"^\[Errno 30\] Read-only file system: '.*/a\.txt'$"):
         write_text(tmp_path / "a.txt", "")
+
+
+def test_the_temporary_place_is_not_told(tmp_path):
+    def fail():
+        with atomic_path(tmp_path / "a.txt") as temporary:
+            temporary.mkdir()
+            temporary.write_text("")
+
+    with pytest.raises(IsADirectoryError, match=r"'[^']*/a\.txt'$") as caught:
+        fail()
+    assert caught.value.filename == str(tmp_path / "a.txt")
+
+
+def test_room_is_checked_before_a_library_writes_that_would_crash(tmp_path):
+    check_room(tmp_path, 0)
+    check_room(tmp_path, 1 << 20)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError):  # noqa: PT011 - the system says it in several ways
+        check_room(tmp_path, 1 << 60)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_room_is_checked_where_the_system_cannot_reserve_it(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    check_room(tmp_path, 1 << 20)
+    with pytest.raises(OSError, match="No space left"):
+        check_room(tmp_path, 1 << 60)
 
 
 def test_the_error_that_is_told_is_the_first(tmp_path):

@@ -102,6 +102,13 @@ def test_a_file_that_its_holder_is_just_deleting_is_not_taken(tmp_path, monkeypa
         pass
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    (tmp_path / LOCK).symlink_to("/dev/full")
+    with pytest.raises(OSError, match=rf"'{re.escape(str(tmp_path / LOCK))}'"), only_program(tmp_path / LOCK):
+        pass
+
+
 def test_a_file_system_without_locks_does_not_stop_the_work(tmp_path, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
 

@@ -209,7 +209,7 @@ def test_saving_leaves_out_one_message_and_no_other(tmp_path, caplog):
         other.join()
         shutil.copy(tmp_path / "whole.h5", path)
 
-    model: Any = SimpleNamespace(save=save)
+    model: Any = SimpleNamespace(save=save, weights=[])
     save_model(model, tmp_path / "d.h5", ModelInfo("discriminator", config()))
     assert [record.getMessage() for record in caplog.records] == ["something else", f"{legacy} In another thread."]
     assert (list(logger.filters), logger.level) == (filters, logging.getLogger("absl").level)

@@ -342,6 +342,7 @@ def test_the_generator_is_copied_where_it_cannot_be_linked(begin, run, monkeypat
 FAILING = {  # what cannot be done any more
     "make a file": (tempfile, "mkdtemp"),
     "write a file": (np, "savez"),
+    "reserve the room of a model": (os, "posix_fallocate"),
     "move a file": (os, "replace"),
     "add to a file": (Path, "open"),
 }
@@ -356,7 +357,7 @@ def test_a_disk_that_fails_ends_the_run_with_one_line_and_status_1(
 ):
     """It is full, or became read-only, before the second of three savings. The first checkpoint is intact."""
     (module, name), on = FAILING[what], []
-    real = getattr(module, name)
+    real = getattr(module, name, None) or pytest.skip("the system cannot reserve room")
 
     def failing(*arguments: object, **options: object) -> object:
         if on:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import os
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pose_gan.errors import InputError
 from pose_gan.training.run_log import RunLog, read_history
@@ -50,4 +53,24 @@ def test_what_is_later_than_the_checkpoint_is_dropped_on_resume(tmp_path):
 def test_a_broken_record_is_named_on_resume(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('[1]\n{"step": 1}\n')
     with pytest.raises(InputError, match=r"metrics\.jsonl, line 1: expected a JSON object"):
+        RunLog(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "number"), [(tf.errors.ResourceExhaustedError, errno.ENOSPC), (tf.errors.UnknownError, errno.EIO)]
+)
+def test_a_disk_that_fails_under_tensorboard_is_told_as_any_other(tmp_path, monkeypatch, error, number):
+    log = RunLog(tmp_path)
+
+    def fail(*arguments, **options):
+        raise error(None, None, "several\nlines")
+
+    monkeypatch.setattr(tf.summary, "scalar", fail)
+    monkeypatch.setattr(tf.summary, "image", fail)
+    for write in (lambda: log.record(1, {"l1": 1.0}), lambda: log.picture(1, np.zeros((4, 4, 3), np.uint8))):
+        with pytest.raises(OSError, match=f"{os.strerror(number)}: '.*tensorboard'") as caught:
+            write()
+        assert caught.value.errno == number
+    monkeypatch.setattr(tf.summary, "create_file_writer", fail)
+    with pytest.raises(OSError, match="tensorboard"):
         RunLog(tmp_path)
