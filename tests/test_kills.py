@@ -9,6 +9,8 @@ from pathlib import Path
 import kills
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # Writes the numbers 1 to 60 to a file, and goes on where it was. By what the file holds, this loses nothing; by a count
 # beside it, which is written before the number, a number is lost.
 COUNT = """
