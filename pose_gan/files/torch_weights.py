@@ -92,7 +92,8 @@ def _read_older(file: IO[bytes]) -> dict[str, np.ndarray]:
 
     if load() != _MAGIC:
         raise ValueError("it does not begin as such a file does")
-    load(), load()  # the version of the format, and the sizes of numbers on the machine that wrote it
+    for _ in range(2):
+        load()  # the version of the format, and the sizes of numbers on the machine that wrote it
     state, keys = load(), load()
     dtypes = {item.storage.key: item.storage.dtype for item in _tensors(state).values()}
     data = {}

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import lpips
+import lpips  # pyright: ignore[reportMissingImports]
 import numpy as np
-import torch
+import torch  # pyright: ignore[reportMissingImports]
 
 SIZES = ((128, 64), (67, 95))
 
