@@ -127,9 +127,7 @@ def works(data: Path) -> dict[str, Work]:
             ],
             lambda folder: len(list(folder.glob("*.png"))),
             _check_pictures,
-            lambda folder: _files(
-                folder, leave_out=("metrics.json", "metrics.csv")
-            ),  # they tell the folder and the time
+            lambda folder: _files(folder, leave_out=("metrics.json", "metrics.csv")),  # they tell folder and time
         ),
     }
 

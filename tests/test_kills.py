@@ -9,8 +9,6 @@ from pathlib import Path
 import kills
 import pytest
 
-pytestmark = pytest.mark.slow
-
 # Writes the numbers 1 to 60 to a file, and goes on where it was. By what the file holds, this loses nothing; by a count
 # beside it, which is written before the number, a number is lost.
 COUNT = """
@@ -69,6 +67,7 @@ def test_what_is_not_whole_is_found(tmp_path):
     assert lost.endswith("AssertionError: half a file")
 
 
+@pytest.mark.slow
 def test_annotate_is_killed_and_loses_nothing(tmp_path):
     folder = tmp_path / "kills"
     assert kills.main(["--program", "annotate", "--times", "3", "--persons", "3", "--folder", str(folder)]) == 0

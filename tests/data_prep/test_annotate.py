@@ -5,17 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from checkout import ROOT
 from crashes import Killed, Mortal
 from PIL import Image
+from skeletons import STICK
 
 from data_prep import annotate as verb
 from data_prep.journal import Entry, Journal
@@ -24,7 +21,7 @@ from pose_gan.errors import InputError
 from pose_gan.estimators import Poses
 from pose_gan.files.images import read_image
 from pose_gan.files.lock import only_program
-from pose_gan.poses.keypoints import found, read_annotations
+from pose_gan.poses.keypoints import Annotations, found, read_annotations
 from pose_gan.poses.skeleton import COCO18
 
 
@@ -102,30 +99,6 @@ def test_a_killed_run_gives_the_same_file(folder, monkeypatch, calls, torn):
     assert not journal.exists()
 
 
-@pytest.mark.slow
-def test_kill_9_of_the_program(folder, tmp_path):
-    """The program itself, with the package's own network, killed at several moments."""
-    rng = np.random.default_rng(1)
-    for number in range(400):
-        Image.fromarray(rng.integers(0, 256, (128, 64, 3), dtype=np.uint8)).save(folder / f"1{number:03d}_c1.png")
-    command = [sys.executable, "-m", "data_prep", "annotate", "--dataset", "mine", "--pose_estimator", "demo"]
-    command += ["--images_dir", str(folder.parent), "--batch_size", "4", "--annotations_dir"]
-    subprocess.run([*command, str(tmp_path / "whole")], cwd=ROOT, check=True, capture_output=True)
-    journal = tmp_path / "parts" / "mine-annotation-test.csv.journal"
-    for size in (1, 20_000, 60_000):
-        process = subprocess.Popen(
-            [*command, str(tmp_path / "parts")], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while process.poll() is None and (not journal.exists() or journal.stat().st_size < size):
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert journal.stat().st_size >= size
-    subprocess.run([*command, str(tmp_path / "parts")], cwd=ROOT, check=True, capture_output=True)
-    name = "mine-annotation-test.csv"
-    assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
 def test_new_images_follow_the_ones_that_are_there(folder, monkeypatch):
     csv = run(folder, monkeypatch)
     before = csv.read_text()
@@ -138,6 +111,18 @@ def test_new_images_follow_the_ones_that_are_there(folder, monkeypatch):
     assert read_annotations(csv).names[-1] == "0000_first.png"
     assert run(folder, monkeypatch, "--overwrite").read_text() != before
     assert read_annotations(csv).names.index("0000_first.png") < 3
+
+
+def test_another_body_than_the_estimator_s_is_told_before_the_first_image(folder, monkeypatch):
+    files = {"people.json": COCO18, "stick.json": STICK}
+    for name, skeleton in files.items():
+        (folder / name).write_text(json.dumps(skeleton.to_dict()))
+    estimator = Sums()
+    message = r"the joints of 'stick' \(top, .*\) are not those that sums finds \(nose, .*data import-keypoints"
+    with pytest.raises(InputError, match=message):
+        run(folder, monkeypatch, "--skeleton", str(folder / "stick.json"), estimator=estimator)
+    assert estimator.seen == 0
+    assert run(folder, monkeypatch, "--skeleton", str(folder / "people.json")).exists()
 
 
 def test_a_run_is_not_continued_with_other_settings(folder, monkeypatch):
@@ -204,6 +189,23 @@ def test_a_kill_at_any_operation_on_files_changes_nothing(folder, monkeypatch):
     assert [path.name for path in csv.parent.iterdir()] == [csv.name]
 
 
+def test_no_work_is_lost_by_a_kill_at_the_very_end(folder, monkeypatch):
+    csv = run(folder, monkeypatch)
+    whole = csv.read_bytes()
+    csv.unlink()
+
+    def die(*arguments):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verb, "write_annotations", die)
+        with pytest.raises(Killed):
+            run(folder, monkeypatch)
+    second = Sums()
+    assert run(folder, monkeypatch, estimator=second).read_bytes() == whole
+    assert second.seen == 0
+
+
 def test_a_full_disk_is_told_and_nothing_is_lost(folder, monkeypatch):
     class Filling(Sums):
         def __call__(self, images):
@@ -267,6 +269,40 @@ def test_pictures(folder, monkeypatch, tmp_path):
         assert read_image(path).shape == read_image(folder / path.stem).shape
         assert np.any(read_image(path) != read_image(folder / path.stem))
     assert read_image(tmp_path / "preview" / "test.png").shape[1] > 10 * 256
+
+
+def test_pictures_of_large_photos_are_drawn_at_the_size_that_is_written(tmp_path):
+    """At most 1024 pixels a side; the skeleton lies on the same places of the picture and of the contact sheet."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (3000, 2000), (90, 90, 90)).save(folder / "large.png")
+    keypoints = np.full((1, 18, 2), -1, np.int32)
+    keypoints[0, 1], keypoints[0, 8], keypoints[0, 9] = (200, 300), (1000, 1500), (1800, 2700)
+    annotated = Annotations(("large.png",), keypoints, "mine.csv")
+    taken = peak_memory_of(lambda: verb.draw_preview(annotated, folder, tmp_path / "preview", Sums()))
+    picture, sheet = read_image(tmp_path / "preview/large.png.png"), read_image(tmp_path / "preview.png")
+    assert picture.shape == (683, 1024, 3)
+    drawn = np.argwhere(np.ptp(picture, axis=-1) > 100)  # coloured, where the photo is grey
+    assert drawn.min(axis=0) == pytest.approx(np.array([200, 300]) * 1024 / 3000, abs=20)
+    assert drawn.max(axis=0) == pytest.approx(np.array([1800, 2700]) * 1024 / 3000, abs=20)
+    drawn = np.argwhere(np.ptp(sheet, axis=-1) > 100)
+    assert (drawn.min(axis=0) + drawn.max(axis=0)) / 2 == pytest.approx([4 + 128, 4 + 128], abs=3)
+    assert taken is None or taken < 40 * 3000 * 2000  # a drawing at the photo's size takes over 100 bytes a pixel
+
+
+def peak_memory_of(function: Callable[[], object]) -> int | None:
+    """Bytes that a function needs at most; None where the system does not tell."""
+    if not Path("/proc/self/clear_refs").exists():
+        return None
+
+    def status(key: str) -> int:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith(key)).split()[1])
+
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak begins anew
+    before = status("VmRSS:")
+    function()
+    return status("VmHWM:") - before
 
 
 def test_bad_flags(folder, monkeypatch, tmp_path):

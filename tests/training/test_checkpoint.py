@@ -218,6 +218,19 @@ def test_a_damaged_checkpoint_is_passed_over_and_kept(tmp_path, damage):
     assert settle(newest.found) == []
 
 
+def test_the_checkpoint_before_becomes_the_last_one(tmp_path):
+    """Also where there are later steps, which are those of a run that was continued from an older checkpoint."""
+    for step in (1, 5, 3):
+        save(tmp_path, step)
+    (tmp_path / "step-00000003" / "state.json").unlink()
+    newest = restored(tmp_path)
+    assert newest is not None
+    assert newest.step == 1
+    settle(newest.found)
+    assert latest_checkpoint(tmp_path) == tmp_path / "step-00000001"
+    assert (tmp_path / "LAST").read_text() == "step-00000001\n"
+
+
 def test_two_that_are_damaged_at_the_same_step_are_both_kept(tmp_path):
     for turn in range(3):
         for step in (1, 2):
@@ -260,7 +273,7 @@ def test_a_checkpoint_of_other_settings_is_not_a_damaged_one(tmp_path):
         ({"network": [SimpleNamespace(shape=(4,))]}, r"step-00000002: network/0 has shape \(3,\), expected \(4,\)"),
     )
     for variables, message in cases:
-        with pytest.raises(InputError, match=message) as caught:
+        with pytest.raises(InputError, match=f"^{tmp_path}/{message}") as caught:
             restore_newest(tmp_path, variables)
         assert not isinstance(caught.value, DamagedCheckpointError)
 

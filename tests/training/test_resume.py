@@ -161,6 +161,9 @@ def test_two_programs_do_not_share_a_run(begin, run, fake, tmp_path):
                     InputError, match=rf"^{folder}: in use by process {os.getpid()} on .* since .*; wait"
                 ):
                     train.main(more)
+        config = RunConfig.from_dict(read_options(run)["config"])
+        with only_program(folder / LOCK), pytest.raises(InputError, match=rf"^{folder}: in use by process"):
+            Trainer(config, run, run / "checkpoints", resume=True)  # not only `run`, which comes minutes later
     assert files(run) == before
     caught = []
 
@@ -180,8 +183,9 @@ def test_two_programs_do_not_share_a_run(begin, run, fake, tmp_path):
 
 
 def swap_pairs(data) -> None:
+    """The last two, so that the images come in the order of before."""
     pairs = read_pairs(data.pairs())
-    write_pairs(data.pairs(), pairs.iloc[[1, 0, *range(2, len(pairs))]])
+    write_pairs(data.pairs(), pairs.iloc[[*range(len(pairs) - 2), len(pairs) - 1, len(pairs) - 2]])
 
 
 def drop_pair(data) -> None:
