@@ -191,7 +191,7 @@ def make_parts(gan: GAN, batch: dict[str, tf.Tensor], window: int) -> Calls:
     generator, judge = gan.generator, logits_model(gan.discriminator)
     upstream = random_tensor((count, *size, 3), 5)
     doubled = {name: tf.concat([value, value], axis=0) for name, value in batch.items()}
-    features = VGGFeatures(config.loss.content_layers, config.loss.vgg_weights, size)
+    features = VGGFeatures(config.loss.content_layers, config.loss.vgg_weights)
     channels = [config.model.channels(number) for number in (64, 128, 256, 512)]
     levels = [(size[0] >> level, size[1] >> level, number) for level, number in enumerate(channels)]
 
@@ -251,4 +251,4 @@ def make_parts(gan: GAN, batch: dict[str, tf.Tensor], window: int) -> Calls:
 def feature_model(config: RunConfig):
     """The VGG layers that the reconstruction loss uses, as a Keras model; None if the loss compares pixels."""
     layers = config.loss.content_layers
-    return VGGFeatures(layers, "random", config.model.image_size).model if layers else None
+    return VGGFeatures(layers, "random").model if layers else None

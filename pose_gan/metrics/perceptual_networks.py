@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pose_gan.errors import InputError
+from pose_gan.files.npz import read_arrays
 from pose_gan.files.torch_weights import read_state
 
 Weights = list[tuple[np.ndarray, np.ndarray]]
@@ -159,15 +160,8 @@ def read_weights(network: str, path: str | os.PathLike[str], flag: str) -> Weigh
 
 
 def _read_arrays(path: Path, flag: str) -> Sequence[np.ndarray]:
-    if path.suffix != ".npz":
-        try:
-            return list(read_state(path).values())
-        except InputError as error:
-            raise InputError(f"{flag}: {error}") from None
-    if not path.is_file():
-        raise InputError(f"{flag}: {path}: no such file of weights")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return [file[name] for name in sorted(file.files)]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{flag}: {path}: damaged, or no .npz file of arrays ({error})") from None
+        arrays = read_arrays(path) if path.suffix == ".npz" else None
+        return [arrays[name] for name in sorted(arrays)] if arrays is not None else list(read_state(path).values())
+    except InputError as error:
+        raise InputError(f"{flag}: {error}") from None

@@ -6,19 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from pose_gan.errors import InputError
-from pose_gan.estimators import foreign
+from pose_gan.estimators import vgg19
 from pose_gan.estimators.networks import open_network
 from pose_gan.estimators.pretrained import imagenet_weights
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
 VGG_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
-RANDOM_SEED = 19  # so that `random` weights are the same in every run
-
-_BGR_MEANS = (103.939, 116.779, 123.68)
 
 
 class VGGFeatures(keras.layers.Layer):
@@ -27,8 +23,8 @@ class VGGFeatures(keras.layers.Layer):
     Args:
         layers: names such as `block1_conv2` (the paper's conv1_2, after ReLU).
         weights: `imagenet` (Keras' file, downloaded once to `~/.keras/models`), `random` (seeded) or
-            the path of a VGG-19 weights file of keras-applications.
-        input_size: (height, width) of the images.
+            the path of a weights file; see `pose_gan.estimators.vgg19.read`. Features of a file whose filters were
+            normalised are scaled to those of Keras' file, so that loss weights keep their meaning.
 
     Call arguments: images `(B, H, W, 3)` in [-1, 1].
     Returns: a list of `(B, h, w, C)`, one per layer.
@@ -37,33 +33,28 @@ class VGGFeatures(keras.layers.Layer):
         reversed first, as when VGG-19 was trained.
     """
 
-    def __init__(self, layers: Sequence[str], weights: str, input_size: tuple[int, int]) -> None:
+    def __init__(self, layers: Sequence[str], weights: str) -> None:
         super().__init__(trainable=False, name="vgg19")
-        full = _vgg19(weights, input_size)
-        known = [layer.name for layer in full.layers[1:]]
-        for name in layers:
-            if name not in known:
-                raise InputError(f"content_loss_layer: VGG-19 has no layer {name!r}; allowed: none, {', '.join(known)}")
-        self.model = keras.Model(full.input, [full.get_layer(name).output for name in layers])
-        self.model.trainable = False
+        self.model = vgg19.build(layers, vgg_weights(weights, vgg19.deepest(layers)))
 
     def call(self, images: tf.Tensor) -> list[tf.Tensor]:
         pixels = (tf.cast(images, tf.float32) + 1.0) * 127.5
-        bgr = pixels[..., ::-1] - tf.constant(_BGR_MEANS)
+        bgr = pixels[..., ::-1] - tf.constant(vgg19.BGR_MEANS)
         out = self.model(bgr, training=False)
         return list(out) if isinstance(out, (list, tuple)) else [out]
 
 
-def _vgg19(weights: str, input_size: tuple[int, int]) -> keras.Model:
-    model = keras.applications.VGG19(include_top=False, weights=None, input_shape=(*input_size, 3))
-    if weights == "random":
-        rng = np.random.default_rng(RANDOM_SEED)  # Keras' own generator belongs to the run
-        for weight in model.weights:
-            deviation = np.sqrt(2.0 / np.prod(weight.shape[:-1])) if len(weight.shape) == 4 else 0.0  # He et al. 2015
-            weight.assign(rng.normal(0.0, deviation, weight.shape))
-        return model
-    path = Path(weights)
-    if weights == "imagenet":
+def vgg_weights(source: str, upto: str) -> vgg19.Weights:
+    """Weights of VGG-19's layers up to `upto`, with the scale of their features.
+
+    Args:
+        source: `imagenet`, `random` or the path of a file; see `VGGFeatures`.
+    Raises: InputError: they cannot be downloaded or read.
+    """
+    if source == "random":
+        return vgg19.random_weights(upto)
+    path = Path(source)
+    if source == "imagenet":
         path = imagenet_weights(
             VGG_FILE,
             lambda: keras.applications.VGG19(include_top=False, weights="imagenet"),
@@ -73,10 +64,9 @@ def _vgg19(weights: str, input_size: tuple[int, int]) -> keras.Model:
     if not path.is_file():
         raise InputError(f"vgg_weights: {path}: no such file; give imagenet, random or the path of {VGG_FILE}")
     try:
-        foreign.load_weights(model, path, "VGG-19 without its top")
+        return vgg19.measured(vgg19.read(path, upto), upto)
     except InputError as error:
-        raise InputError(f"vgg_weights: {path}: not a weights file of VGG-19 without its top ({error})") from None
-    return model
+        raise InputError(f"vgg_weights: {error}") from None
 
 
 def load_pose_maps(

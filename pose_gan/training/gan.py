@@ -43,7 +43,7 @@ class GAN:
                 self.generator = build_generator(config.model)
                 self.discriminator = build_discriminator(config.model)
                 self._logits = logits_model(self.discriminator)
-            self._features = VGGFeatures(layers, config.loss.vgg_weights, config.model.image_size) if layers else None
+                self._features = VGGFeatures(layers, config.loss.vgg_weights) if layers else None
             self._pose_maps = (
                 load_pose_maps(estimator, config.model.image_size, config.model.skeleton) if estimator else None
             )

@@ -175,7 +175,7 @@ def test_arrays_are_looked_at_wherever_weights_are_opened(tmp_path, not_opened, 
     with pytest.raises(InputError, match=rf"w\.weights\.h5: .*hostile: .*{message}"):
         load_network(spoil(tmp_path / "w.weights.h5"), width=4)
     with pytest.raises(InputError, match=rf"vgg_weights: .*w\.weights\.h5: .*hostile: .*{message}"):
-        VGGFeatures(["block1_conv2"], str(tmp_path / "w.weights.h5"), (32, 32))
+        VGGFeatures(["block1_conv2"], str(tmp_path / "w.weights.h5"))
     write_keras(tmp_path / "m.keras")
     with zipfile.ZipFile(tmp_path / "m.keras") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}

@@ -157,7 +157,7 @@ def total_variation(images: tf.Tensor) -> tf.Tensor:
 def frozen_networks(config: RunConfig):
     """What the reconstruction loss compares, and what the structure loss does: functions of images."""
     loss, size = config.loss, config.model.image_size
-    vgg = VGGFeatures(loss.content_layers, loss.vgg_weights, size) if loss.content_layers else None
+    vgg = VGGFeatures(loss.content_layers, loss.vgg_weights) if loss.content_layers else None
     pose_maps = load_pose_maps(loss.pose_estimator, size) if loss.pose_estimator else None
     return (lambda images: [images] if vgg is None else [tf.cast(f, tf.float64) for f in vgg(images)]), pose_maps
 

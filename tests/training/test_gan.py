@@ -53,27 +53,27 @@ def test_the_structure_loss_looks_through_the_estimator(tmp_path):
 def test_vgg_input_is_what_keras_preprocesses():
     """[-1, 1] RGB → 0..255, BGR, means subtracted: against keras.applications' own function."""
     images = tf.random.uniform((1, *SIZE, 3), -1, 1, seed=1)
-    ours = VGGFeatures(["block1_conv1"], "random", SIZE)
+    ours = VGGFeatures(["block1_conv1"], "random")
     expected = ours.model(keras.applications.vgg19.preprocess_input((images.numpy() + 1) * 127.5))
     np.testing.assert_allclose(ours(images)[0], expected, rtol=1e-3, atol=1e-2)
 
 
 def test_vgg_weights_come_from_a_file_and_nothing_falls_back(tmp_path):
-    seeded = VGGFeatures(["block1_conv2"], "random", SIZE)
+    seeded = VGGFeatures(["block1_conv2"], "random")
     model = keras.applications.VGG19(include_top=False, weights=None, input_shape=(*SIZE, 3))
     weights = [w * 0 + 0.01 for w in model.get_weights()]
     model.set_weights(weights)
     model.save_weights(tmp_path / "vgg19.weights.h5")
-    given = VGGFeatures(["block1_conv2"], str(tmp_path / "vgg19.weights.h5"), SIZE)
+    given = VGGFeatures(["block1_conv2"], str(tmp_path / "vgg19.weights.h5"))
     assert np.all(given.model.get_weights()[0] == weights[0])
     assert np.any(seeded.model.get_weights()[0] != weights[0])
     with pytest.raises(InputError, match="no such file"):
-        VGGFeatures(["block1_conv2"], str(tmp_path / "absent.h5"), SIZE)
+        VGGFeatures(["block1_conv2"], str(tmp_path / "absent.h5"))
     (tmp_path / "broken.h5").write_text("x")
     with pytest.raises(InputError, match=r"broken\.h5: not a weights file of VGG-19"):
-        VGGFeatures(["block1_conv2"], str(tmp_path / "broken.h5"), SIZE)
+        VGGFeatures(["block1_conv2"], str(tmp_path / "broken.h5"))
     with pytest.raises(InputError, match="VGG-19 has no layer 'block9'; allowed: none, block1_conv1"):
-        VGGFeatures(["block9"], "random", SIZE)
+        VGGFeatures(["block9"], "random")
 
 
 def test_imagenet_weights_that_cannot_be_fetched_say_what_to_do(tmp_path, monkeypatch):
@@ -87,7 +87,7 @@ def test_imagenet_weights_that_cannot_be_fetched_say_what_to_do(tmp_path, monkey
     real = keras.applications.VGG19
     monkeypatch.setattr(keras.applications, "VGG19", offline)
     with pytest.raises(InputError, match=r"no route to host.*put it there, or give its path with --vgg_weights PATH"):
-        VGGFeatures(["block1_conv2"], "imagenet", SIZE)
+        VGGFeatures(["block1_conv2"], "imagenet")
 
 
 def test_training_towards_one_pair_draws_it():
