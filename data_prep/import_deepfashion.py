@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from data_prep.importing import (
 from pose_gan.data.pairs import person_of, read_pairs, write_pairs
 from pose_gan.errors import InputError
 from pose_gan.files.folders import dataset_path
+from pose_gan.files.images import read_image, save_image
 from pose_gan.files.text import read_lines
 from pose_gan.poses.keypoints import read_annotations
 from pose_gan.presets import DATASETS
@@ -33,12 +35,15 @@ from pose_gan.programs.verbs import verb_parser
 if TYPE_CHECKING:
     import pandas as pd
 
+NARROW = ("fashion176", "fasion176")  # data sets whose images are cut to 256x176
+KEPT_COLUMNS = slice(40, 216)  # of 256, as in PATN
 PATN_PAIRS = {"train": 101_966, "test": 8_570}  # as published
 TEST_IDS = 1000  # persons in the release's test split
 TREE_NAME = re.compile(r"\d+_.+\.jpg")  # name of an image file in the In-shop tree, such as 05_4_full.jpg
 EPILOG = """examples:
   pose-gan data import-deepfashion ~/Downloads/img
   pose-gan data import-deepfashion ~/Downloads/img --split patn --lists_dir ~/Downloads/fashion_data
+  pose-gan data import-deepfashion ~/Downloads/img --split patn --lists_dir ~/fashion_data --dataset fashion176
   pose-gan data import-deepfashion ~/Downloads/img --split random --test_ids 1000 --seed 0
 
 SOURCE is the unpacked img.zip of DeepFashion's In-shop Clothes Retrieval Benchmark (256x256 pixels;
@@ -51,9 +56,14 @@ names, and --split decides their splits:
            written to ANNOTATIONS_DIR/<dataset>-pairs-{train,test}.csv. LISTS_DIR must hold train.lst,
            test.lst (one name per line) and fasion-resize-pairs-{train,test}.csv (from,to).
            The release's keypoint files fit if they hold the same names. PATN's own keypoint files
-           (fasion-resize-annotation-...) do not fit: their images are cropped to columns 40 to 215.
+           (fasion-resize-annotation-...) fit --dataset fashion176; for images of 256x256, take them over
+           with pose-gan data import-keypoints, which moves them.
   random   --test_ids persons, drawn with --seed, are for testing, the others for training. A person
            is one model in one outfit, as in the release.
+
+With --dataset fashion176, images are cut to 256x176 pixels: columns 40 to 215, as in PATN. The release's
+keypoints do not fit these; import fashion, and cut images and keypoints with
+  pose-gan data resize --dataset fashion --output_dataset fashion176 --image_size 256x176 --crop 40,40,0,0
 
 Names may begin with fashion or fasion, with or without underscores. Before anything is written, the
 verb checks that every name has exactly one image, that no image is in both splits, that pairs name
@@ -97,10 +107,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Imports the images of both splits. Everything is checked before the first file is written.
 
     Raises: InputError: a list is absent or wrong, a name has no image or several, an image is not a
-        256×256 JPEG, or a target is in use.
+        256×256 JPEG, flags do not go together, or a target is in use.
     """
     started = time.perf_counter()
     options = build_parser().parse_args(argv)
+    narrow = options.dataset in NARROW
+    if narrow:
+        _check_narrow(options)
     images_dir = images_folder(options)
     pair_files = {
         split: dataset_path(options.annotations_dir, options.dataset, f"-pairs-{split}.csv") for split in SPLITS
@@ -119,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         DATASETS["fashion"].image_size,
         "take img.zip, not img_highres.zip",
     )
-    place(splits, images_dir, options.link)
+    place(splits, images_dir, options.link, _cut if narrow else shutil.copyfile)
     for split, files in splits.items():
         print(f"{split}: {len(files)} images, {len(set(map(person_of, files)))} persons -> {images_dir / split}")
     unused = sum(map(len, tree.values())) - sum(map(len, splits.values()))
@@ -130,9 +143,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     for split, (_, pairs) in wanted.items():
         if pairs is not None:
             _place_pairs(pairs, pair_files[split], split)
-    verbs = ("annotate", "check") if options.split == "patn" else ("annotate", "pairs", "check")
-    print(f"done in {time.perf_counter() - started:.1f} s\n\n{advice(options, verbs, options.split != 'random')}")
+    print(f"done in {time.perf_counter() - started:.1f} s\n\n{_next(options, narrow)}")
     return 0
+
+
+def _next(options: argparse.Namespace, narrow: bool) -> str:
+    """The commands to run after the import."""
+    verbs = ("annotate", "check") if options.split == "patn" else ("annotate", "pairs", "check")
+    text = advice(options, verbs, options.split != "random" and not narrow)
+    if not narrow or options.split != "patn":
+        return text
+    csv = options.annotations_dir / f"{options.dataset}-annotation-train.csv"
+    return (
+        f"{text}\nPATN's keypoint files fit these images: copy fasion-resize-annotation-train.csv to {csv}, do the "
+        "same for test, and leave out annotate"
+    )
+
+
+def _check_narrow(options: argparse.Namespace) -> None:
+    """Raises InputError for flags that do not go with images that are cut."""
+    if options.link:
+        raise InputError(f"--link: the images of {options.dataset} are cut, so they cannot be links; leave it off")
+    if options.split == "release":
+        raise InputError(
+            f"--split release: its keypoints belong to images of 256x256. Import these with --dataset fashion, then: "
+            f"pose-gan data resize --dataset fashion --output_dataset {options.dataset} --image_size 256x176 "
+            "--crop 40,40,0,0"
+        )
+
+
+def _cut(source: Path, target: Path) -> None:
+    save_image(target, read_image(source)[:, KEPT_COLUMNS])
 
 
 def _place_pairs(pairs: pd.DataFrame, path: Path, split: str) -> None:

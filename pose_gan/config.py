@@ -25,7 +25,7 @@ AUTO = "auto"  # the value of a setting that follows another setting
 REDUCTIONS = ("mean", "sum")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MIN_SIDE = 64  # the discriminator halves the image five times
-MAX_SIDE = 960  # a missing part is moved by 1000 px, which must be outside of every image
+MAX_RELEASE_SIDE = 960  # with compat release, a missing part is moved by 1000 px, which must be outside of the image
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class ModelConfig:
     """The architecture of the generator and of the discriminator (paper, Sections 3 and 5).
 
     Attributes:
-        image_size: (height, width) in pixels, 64 to 960; multiples of 32, or of 64 if a side is above 128.
+        image_size: (height, width) in pixels, 64 or more; with compat `release`, at most 960. The networks compute on
+            the next larger size that they can halve (multiples of 32, or of 64 if a side is above 128), and cut the
+            result out of it.
         warp_skip: how skip connections of the appearance stream move features: `mask` (one affine
             transform per body part), `full` (one for the whole body), `stn` (one, predicted by a small
             network), `none` (a plain U-Net on the concatenated inputs).
@@ -87,11 +89,11 @@ class ModelConfig:
         check_choice("norm", self.norm, NORMALISATIONS)
         if len(self.image_size) != 2:
             raise InputError(f"image_size is (height, width), got {self.image_size}")
-        multiple = 64 if max(self.image_size) > 128 else 32
-        if any(side < MIN_SIDE or side % multiple or side > MAX_SIDE for side in self.image_size):
+        most = MAX_RELEASE_SIDE if release else math.inf
+        if not all(MIN_SIDE <= side <= most for side in self.image_size):
+            allowed = f"{MIN_SIDE} to {most} pixels with compat release" if release else f"{MIN_SIDE} pixels or more"
             raise InputError(
-                f"image_size {self.image_size[0]}x{self.image_size[1]}: both sides must be {MIN_SIDE} to {MAX_SIDE} "
-                f"pixels and multiples of {multiple} (of 32, or of 64 if a side is above 128)"
+                f"image_size {value_in_words(self.image_size)}: both sides must have {allowed}; take another size"
             )
         if self.use_bg and self.disc_type != "call":
             raise InputError(f"use_bg goes with disc_type call only, got {self.disc_type}")
@@ -135,7 +137,8 @@ class LossConfig:
             pixels (as in the authors' code).
         lstruct_penalty_weight: weight of the pose-structure loss; needs `pose_estimator`.
         pose_estimator: a network from image to heat maps (.pb, .keras, .h5 or a SavedModel), for the structure loss.
-        vgg_weights: weights of VGG-19: `imagenet`, `random` (seeded) or the path of a weights file.
+        vgg_weights: weights of VGG-19: `imagenet`, `random` (seeded) or the path of a weights file, which may hold only
+            the layers that are needed (`pose-gan vgg-weights` makes one).
     """
 
     gan_penalty_weight: float = 1.0
@@ -193,9 +196,9 @@ class TrainConfig:
         batch_size: pairs per batch.
         training_ratio: discriminator updates per generator update.
         learning_rate, beta_1, beta_2: parameter of both Adam optimizers.
-        precision: precision in which layers compute: `float32`, or for GPUs `mixed_bfloat16` or
-            `mixed_float16` (with loss scaling). Weights, geometry, statistics and losses are always
-            float32, and saved generators compute in float32.
+        precision: precision in which layers compute: `float32`, `mixed_bfloat16` (for GPUs, and for processors with
+            bfloat16 arithmetic) or `mixed_float16` (for GPUs; with loss scaling). Weights, geometry, statistics and
+            losses are always float32, and saved generators compute in float32.
         shared_forward: whether the discriminator's update uses the same generated images as the generator's
             update (one generator pass per iteration). Otherwise it uses a new batch and a new pass, as in
             the authors' code.
@@ -287,9 +290,10 @@ class AnimationConfig:
     """The settings of an animation.
 
     Attributes:
-        source_keypoints: annotation CSV with a row for the source image; None: its pose is estimated.
-        annotations: annotation CSV with rows for frames, named as in the folder, or `<clip>-000000.png`; the
-            poses of frames without a row are estimated.
+        source_keypoints: keypoints of the source image: an annotation CSV, or what another program wrote; None: its
+            pose is estimated.
+        annotations: keypoints of the frames: an annotation CSV with rows named as in the folder, or
+            `<clip>-000000.png`, or what another program wrote; the poses of other frames are estimated.
         keypoints_output: annotation CSV to write with the poses that were used, in pixels of the target frames.
         fit: part of an image that is resized to the generator's size: `person` (a rectangle around
             the person), `letterbox` (the whole image, aspect ratio kept) or `stretch` (the whole image, aspect

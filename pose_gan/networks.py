@@ -1,10 +1,19 @@
 """The generator and the discriminators (paper, Sections 3 and 5), as functional Keras models.
 
 Their inputs are images and keypoints; heat maps, masks and transforms are computed inside.
+
+Images may have any size of 64 pixels and more per side, but the generator halves its maps five times (six times if a
+side is above 128). If it cannot, it works on a canvas: the next larger size that it can halve. Source and background
+are continued to the canvas by their last row and column. Heat maps (or the stick-man, with lines for the canvas's
+width), masks and transforms are computed for the canvas; as it begins at the same pixel as the image, keypoints stay as
+they are. The image is cut out of the result. So the network at 256×176 is the network at 256×192 with continued images,
+and has the same weights. The discriminator's canvas has even sides, so that its first convolution sees the last row and
+column (with compat `release` it has no canvas, and does not see those of odd sizes).
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +25,7 @@ from keras import layers
 from pose_gan.config import ModelConfig
 from pose_gan.layers import (
     DeformableSkip,
+    EdgePadding2D,
     InstanceNormalization,
     PartGeometry,
     PoseMaps,
@@ -41,20 +51,21 @@ def build_generator(config: ModelConfig) -> keras.Model:
         `target_keypoints` `(B, J, 2)`, (y, x) in pixels, −1 where missing, and, with `use_bg`,
         `background` `(B, H, W, 3)` in [-1, 1]; the output is `(B, H, W, 3)` in [-1, 1].
     Deviation: the first encoder layer is a plain convolution, as in the release. The paper lists it with a
-        normalisation (C N).
+        normalisation (C N). The paper and the release have only sizes that can be halved, which need no canvas.
     """
     encoder, decoder = filters(config)
+    canvas = _canvas(config, 2 ** (len(encoder) - 1))
     source_image, source_pose, target_pose = _inputs(config)
     background = [_image_input("background", config)] if config.use_bg else []
-    appearance = [source_image]
+    appearance = [_on(canvas, source_image)]
     if config.use_input_pose:
-        appearance.append(_pose_maps("source_pose", config)(source_pose))
-    pose = [_pose_maps("target_pose", config)(target_pose), *background]
+        appearance.append(_pose_maps("source_pose", canvas)(source_pose))
+    pose = [_pose_maps("target_pose", canvas)(target_pose), *(_on(canvas, image) for image in background)]
     if config.warp_skip == "none":
-        skips = _encode(appearance + pose, encoder, config, "encoder")
+        skips = _encode(appearance + pose, encoder, canvas, "encoder")
     else:
-        moved = _move(_encode(appearance, encoder, config, "appearance"), source_pose, target_pose, config)
-        still = _encode(pose, encoder, config, "pose")
+        moved = _move(_encode(appearance, encoder, canvas, "appearance"), source_pose, target_pose, canvas)
+        still = _encode(pose, encoder, canvas, "pose")
         skips = [
             layers.Concatenate(name=f"skip_{level}")([a, b])
             for level, (a, b) in enumerate(zip(moved, still, strict=True))
@@ -75,13 +86,15 @@ def build_discriminator(config: ModelConfig) -> keras.Model:
     Deviation: the last convolution has a bias, as convolutions without a normalisation have. The release's has none,
         and neither has ours with compat `release`.
     """
+    canvas = _canvas(config, 1 if config.compat == "release" else 2)
     source_image, source_keypoints, target_keypoints = _inputs(config)
     target_image = _image_input("target_image", config)
     background = [_image_input("background", config)] if config.use_bg else []
-    source = [source_image]
+    source = [_on(canvas, source_image)]
     if config.use_input_pose:
-        source.append(_pose_maps("source_pose", config)(source_keypoints))
-    target = [target_image, _pose_maps("target_pose", config)(target_keypoints), *background]
+        source.append(_pose_maps("source_pose", canvas)(source_keypoints))
+    target = [_on(canvas, target_image), _pose_maps("target_pose", canvas)(target_keypoints)]
+    target += [_on(canvas, image) for image in background]
     if config.disc_type == "sim":
         logits = _similarity(source, target, config)
     else:
@@ -90,7 +103,7 @@ def build_discriminator(config: ModelConfig) -> keras.Model:
         else:
             seen = _first_discriminator_layer("source", config)(_concatenate(source))
             shown = _first_discriminator_layer("target", config)(_concatenate(target))
-            features = _concatenate([shown, _by_parts(config, source_keypoints, target_keypoints)(seen, "skip")])
+            features = _concatenate([shown, _by_parts(canvas, source_keypoints, target_keypoints)(seen, "skip")])
         features = _last_discriminator_layer(_discriminator_blocks(features, config), config)
         logits = layers.Flatten(name="logits", dtype="float32")(features)
     scores = layers.Activation("sigmoid", name="scores", dtype="float32")(logits)
@@ -120,7 +133,7 @@ def generator_config(generator: keras.Model) -> ModelConfig:
     moved = found[DeformableSkip][0] if found[DeformableSkip] else None
     first = next(layer for layer in generator.layers if layer.name in ("appearance_0", "encoder_0"))
     return ModelConfig(
-        image_size=pose.image_size,
+        image_size=next(tensor.shape[1:3] for tensor in generator.inputs if tensor.name == "source_image"),
         warp_skip=skips[0] if skips else "none",
         pose_rep_type=pose.representation,
         use_input_pose=any(layer.name == "source_pose" for layer in found[PoseMaps]),
@@ -148,6 +161,19 @@ def _inputs(config: ModelConfig) -> tuple[Tensor, Tensor, Tensor]:
 
 def _image_input(name: str, config: ModelConfig) -> Tensor:
     return keras.Input((*config.image_size, 3), name=name, dtype="float32")
+
+
+def _canvas(config: ModelConfig, multiple: int) -> ModelConfig:
+    """The settings of the network on the next larger image whose sides are multiples of `multiple`."""
+    height, width = (-(-side // multiple) * multiple for side in config.image_size)
+    return dataclasses.replace(config, image_size=(height, width))
+
+
+def _on(canvas: ModelConfig, image: Tensor) -> Tensor:
+    """An input image, continued to the size of the canvas."""
+    if tuple(image.shape[1:3]) == canvas.image_size:
+        return image
+    return EdgePadding2D(canvas.image_size, name=f"{image.name}_on_canvas")(image)
 
 
 def filters(config: ModelConfig) -> tuple[list[int], list[int]]:
@@ -179,7 +205,10 @@ def _encode(inputs: list[Tensor], filters: list[int], config: ModelConfig, name:
 
 
 def _decode(skips: list[Tensor], filters: list[int], config: ModelConfig) -> Tensor:
-    """The decoder. `skips` come from coarse to fine, one more than `filters`; the last one enters the final layer."""
+    """The decoder. `skips` come from coarse to fine, one more than `filters`; the last one enters the final layer.
+
+    The image is cut out of the canvas before the activation, which computes in float32 under every dtype policy.
+    """
     out = None
     for level, (skip, count) in enumerate(zip(skips[:-1], filters, strict=True)):
         out = layers.ReLU()(skip if out is None else layers.Concatenate()([out, skip]))
@@ -189,6 +218,9 @@ def _decode(skips: list[Tensor], filters: list[int], config: ModelConfig) -> Ten
             out = layers.Dropout(0.5)(out)
     out = layers.ReLU()(layers.Concatenate()([out, skips[-1]]))
     out = layers.Conv2D(3, 3, padding="same", name="decoder_image")(out)
+    below, right = out.shape[1] - config.image_size[0], out.shape[2] - config.image_size[1]
+    if below or right:
+        out = layers.Cropping2D(((0, below), (0, right)), name="image_from_canvas")(out)
     return layers.Activation("tanh", dtype="float32", name="image")(out)
 
 

@@ -32,6 +32,8 @@ DATASETS = {
     "fasion128": Dataset((128, 64), nn_window=3, batch_size=4),
     "fashion128128": Dataset((128, 128), nn_window=3, batch_size=4),
     "fasion128128": Dataset((128, 128), nn_window=3, batch_size=4),
+    "fashion176": Dataset((256, 176), nn_window=5, batch_size=2),  # the size in most later papers
+    "fasion176": Dataset((256, 176), nn_window=5, batch_size=2),
     "demo": Dataset((128, 64), nn_window=3, batch_size=4),
 }
 

@@ -81,7 +81,7 @@ def test_size_and_width_follow_the_rule():
     assert large.output_shape == (None, 192, 128, 3)
 
 
-@pytest.mark.parametrize("size", [(120, 64), (160, 96), (32, 64), (1024, 64), (128,)])
+@pytest.mark.parametrize("size", [(63, 64), (160, 32), (0, 64), (128,)])
 def test_sizes_that_do_not_fit_are_refused(size):
     with pytest.raises(InputError, match="image_size"):
         ModelConfig(image_size=size)

@@ -5,19 +5,28 @@ from __future__ import annotations
 import tensorflow as tf
 
 FAR_AWAY = 1000.0
-"""Translation in pixels of a part that has no transform, so that it samples outside of every image."""
+"""Translation in pixels of a part that has no transform, so that it samples outside of images of up to 1000 px."""
 
 _SINGULAR = 1e-9  # relative to squared norms; rounding makes 1e-11 of points on a line in float32, 1e-29 in float64
 _ITERATIONS = 6  # of Laguerre's method; each one triples the number of correct digits
 
 
-def least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+def out_of(image_size: tuple[int, int] | None) -> float:
+    """The translation in pixels that moves a part out of an image of this size, at least FAR_AWAY.
+
+    It is twice the longer side: feature maps that do not divide the image are a little larger than their share.
+    """
+    return FAR_AWAY if image_size is None else max(FAR_AWAY, 2.0 * max(image_size))
+
+
+def least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor, far_away: float = FAR_AWAY) -> tf.Tensor:
     """The affine map from `target` to `source` points with the least squared error in the source (Eq. 2).
 
     Args:
         target, source: `(..., N, 2)`, (x, y); points of weight 0 may have any value.
         weights: `(..., N)`, 0 or 1.
-    Returns: `(..., 8)`, `[a0 a1 a2 b0 b1 b2 0 0]`. It is a translation by FAR_AWAY if fewer than three
+        far_away: translation of a part that has no transform, pixels.
+    Returns: `(..., 8)`, `[a0 a1 a2 b0 b1 b2 0 0]`. It is a translation by `far_away` if fewer than three
         points have weight 1, if the target points lie on a line, or if the map is singular.
     """
     mean_target, mean_source, t, s = _centred(target, source, weights)
@@ -27,7 +36,8 @@ def least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> t
     by_x = tf.math.divide_no_nan(tf.reduce_sum(x * s, axis=-2), xx) - slope * by_y
     matrix = tf.stack([by_x, by_y], axis=-1)
     norm = tf.reduce_sum(tf.square(matrix), axis=[-2, -1])
-    return _as_transform(mean_target, mean_source, matrix, spans & (tf.abs(_determinant(matrix)) > _SINGULAR * norm))
+    valid = spans & (tf.abs(_determinant(matrix)) > _SINGULAR * norm)
+    return _as_transform(mean_target, mean_source, matrix, valid, far_away)
 
 
 def total_least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -54,7 +64,7 @@ def total_least_squares(target: tf.Tensor, source: tf.Tensor, weights: tf.Tensor
     ridge = _smallest_root(d + 1 - q, d - p) * spread
     tt -= ridge[..., None, None] * tf.eye(2, dtype=tt.dtype)
     matrix = tf.matmul(st, _adjugate(tt)) / tf.where(determined, _determinant(tt), 1.0)[..., None, None]
-    return _as_transform(mean_target, mean_source, matrix, determined)
+    return _as_transform(mean_target, mean_source, matrix, determined, FAR_AWAY)
 
 
 def _smallest_root(a: tf.Tensor, e: tf.Tensor) -> tf.Tensor:
@@ -99,11 +109,13 @@ def _masked(points: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return tf.where(weights > 0, points, 0.0)
 
 
-def _as_transform(mean_target: tf.Tensor, mean_source: tf.Tensor, matrix: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+def _as_transform(
+    mean_target: tf.Tensor, mean_source: tf.Tensor, matrix: tf.Tensor, valid: tf.Tensor, far_away: float
+) -> tf.Tensor:
     shift = mean_source - tf.linalg.matvec(matrix, mean_target)
     zeros = tf.zeros_like(shift)
     fit = tf.concat([matrix[..., 0, :], shift[..., :1], matrix[..., 1, :], shift[..., 1:], zeros], axis=-1)
-    absent = tf.constant([1, 0, FAR_AWAY, 0, 1, FAR_AWAY, 0, 0], matrix.dtype)
+    absent = tf.constant([1, 0, far_away, 0, 1, far_away, 0, 0], matrix.dtype)
     return tf.where(valid[..., None], fit, absent)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -18,12 +19,14 @@ def part_transforms(
     skeleton: Skeleton = COCO18,
     compat: str = "paper",
     dtype: tf.DType = tf.float64,
+    *,
+    image_size: tuple[int, int] | None = None,
 ) -> tf.Tensor:
     """The affine transform of each body part, from the target pose to the source pose.
 
     It is the inverse of the motion: for each place of the target it gives the place of the source to
     sample. A limb that is missing only in the source is taken from its mirror limb (Appendix B). A part
-    whose transform cannot be determined is translated by 1000 px in x and y.
+    whose transform cannot be determined is translated to a place outside of the image.
 
     Args:
         source_keypoints, target_keypoints: `(B, J, 2)`, (y, x) in pixels, −1 where missing.
@@ -32,6 +35,9 @@ def part_transforms(
             usually differ by at most 1–3 px for torso and head. A singular transform (all source points on a line)
             counts as not determined with `paper`, and is returned as it is with `release`.
         dtype: the dtype of the computation.
+        image_size: (height, width) in pixels. A part whose transform cannot be determined is translated in x and y by
+            1000 px or by twice the longer side, whichever is more; None, or compat `release`: by 1000 px, which is too
+            little for images above 1000 px.
     Returns: float32 `(B, parts, 8)`: `[a0 a1 a2 b0 b1 b2 0 0]` with `x' = a0·x + a1·y + a2`,
         `y' = b0·x + b1·y + b2` in (x, y) pixels, as in TensorFlow's projective transforms.
     Source: paper, Eq. 2 and Appendix B.
@@ -40,7 +46,7 @@ def part_transforms(
         are fitted on their joints (the head on the shoulders too), as far as both poses have them: at least three
         points, of which at least one is the head's own. The release fits as `compat="release"` does.
     """
-    fit = _fit(compat)
+    fit = _fit(compat, image_size)
     source, target = read_pose(source_keypoints, skeleton, dtype), read_pose(target_keypoints, skeleton, dtype)
     limbs = [part for part in skeleton.parts if part.kind == "limb"]
     limb_fits: list[tf.Tensor] = []
@@ -70,6 +76,8 @@ def uniform_transform(
     skeleton: Skeleton = COCO18,
     compat: str = "paper",
     dtype: tf.DType = tf.float64,
+    *,
+    image_size: tuple[int, int] | None = None,
 ) -> tf.Tensor:
     """One affine transform for the whole body (`--warp_skip full`), from target to source.
 
@@ -81,9 +89,12 @@ def uniform_transform(
     source, target = read_pose(source_keypoints, skeleton, dtype), read_pose(target_keypoints, skeleton, dtype)
     rows = skeleton.indices(skeleton.required + skeleton.uniform_optional)
     weights = found_in_both(source, target, rows)
-    fit = _fit(compat)(tf.gather(target.xy, rows, axis=1), tf.gather(source.xy, rows, axis=1), weights)
+    fit = _fit(compat, image_size)(tf.gather(target.xy, rows, axis=1), tf.gather(source.xy, rows, axis=1), weights)
     return tf.cast(fit[:, None, :], tf.float32)
 
 
-def _fit(compat: str) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
-    return fitting.total_least_squares if is_release(compat) else fitting.least_squares
+def _fit(compat: str, image_size: tuple[int, int] | None) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The method by which transforms are fitted, for images of this size."""
+    if is_release(compat):
+        return fitting.total_least_squares
+    return partial(fitting.least_squares, far_away=fitting.out_of(image_size))

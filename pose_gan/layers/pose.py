@@ -102,7 +102,9 @@ class PartGeometry(PoseLayer):
 
     def call(self, inputs: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         source, target = inputs
-        transforms = geometry.part_transforms(source, target, self.skeleton, self.compat, self.number)
+        transforms = geometry.part_transforms(
+            source, target, self.skeleton, self.compat, self.number, image_size=self.image_size
+        )
         return transforms, geometry.part_masks(target, self.image_size, self.skeleton, self.compat, self.number)
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[tuple[int | None, ...], ...]:
@@ -123,7 +125,9 @@ class UniformTransform(PoseLayer):
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         source, target = inputs
-        return geometry.uniform_transform(source, target, self.skeleton, self.compat, self.number)
+        return geometry.uniform_transform(
+            source, target, self.skeleton, self.compat, self.number, image_size=self.image_size
+        )
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
         return (input_shape[0][0], 1, 8)

@@ -15,6 +15,7 @@ from pose_gan.data.pairs import person_of
 from pose_gan.errors import InputError
 from pose_gan.files.folders import list_images
 from pose_gan.poses.keypoints import write_annotations
+from pose_gan.presets import DATASETS
 
 TREE = {  # place in the tree → the name without prefix and underscores
     "WOMEN/Dresses/id_00005537/05_4_full.jpg": "WOMENDressesid00005537054full.jpg",
@@ -174,6 +175,48 @@ def test_patn_split_with_its_pairs(source, pairs, capsys):
     assert "warning: test: 2 pairs, PATN as published has 8570" in said
     assert "data annotate" in said
     assert "data_prep pairs" not in said  # they are there
+
+
+def halves(number: int) -> np.ndarray:
+    """256×256 pixels: a dark half on the left of column 128, and a bright one; their greys show the number."""
+    columns = np.broadcast_to(np.arange(256)[:, None], (256, 256, 3))
+    return np.where(columns < 128, 20 * number, 255 - 20 * number).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dataset", ["fashion176", "fasion176"])
+def test_narrow_images_are_cut_as_patn_cuts_them(source, dataset, capsys):
+    """Columns 40 to 215 are kept."""
+    for number, name in enumerate(TREE):
+        Image.fromarray(halves(number)).save(source / name, quality=95, subsampling=0)
+    lists()
+    flags = ["img", "--split", "patn", "--lists_dir", "lists", "--dataset", dataset]
+    assert import_deepfashion.main(flags) == 0
+    places = {flat: number for number, flat in enumerate(TREE.values())}
+    for split, names in (("train", TRAIN), ("test", TEST)):
+        assert list_images(f"data/{dataset}-dataset/{split}") == sorted(names)
+        assert Path(f"annotations/{dataset}-pairs-{split}.csv").exists()
+        for name in names:
+            pixels = np.asarray(Image.open(f"data/{dataset}-dataset/{split}/{name}")).astype(int)
+            assert pixels.shape == (*DATASETS[dataset].image_size, 3)
+            expected = halves(places[key_of(name)])[:, 40:216]
+            assert np.abs(pixels - expected).max() <= 6  # JPEG, twice
+    said = capsys.readouterr().out
+    assert f"copy fasion-resize-annotation-train.csv to annotations/{dataset}-annotation-train.csv" in said
+    assert "the authors' release" not in said  # their keypoints lie 40 pixels further to the right
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--split", "patn", "--lists_dir", "lists", "--link"], "--link: the images of fashion176 are cut"),
+        (["--split", "release"], r"--split release: .* data resize --dataset fashion --output_dataset fashion176"),
+    ],
+)
+def test_flags_that_do_not_go_with_narrow_images(source, flags, message):
+    lists()
+    with pytest.raises(InputError, match=message):
+        import_deepfashion.main(["img", "--dataset", "fashion176", *flags])
+    assert not Path("data").exists()
 
 
 def test_patn_pair_lists_in_use_are_refused(source):
