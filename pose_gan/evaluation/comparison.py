@@ -15,6 +15,7 @@ from pose_gan.metrics import METRICS, MetricOptions
 
 FILES = tuple(field.name for field in dataclasses.fields(MetricOptions))  # options to which metrics' settings refer
 
+KINDS = {"generated": "measured", "copy_source": "copied", "real": "real"}
 NOT_ASKED_FOR = "the run was scored without it"
 
 
@@ -36,17 +37,17 @@ def compare(
     Raises: InputError: the runs differ; no run has the metric; `paper` is set and no numbers were published.
     """
     titles = run_names(runs, names)
-    columns = _columns(runs, metrics)
+    columns = columns_of(runs, metrics)
     different = differences(runs, titles, columns)
     if different and not force:
         raise InputError(
             f"these runs do not compare: {'; '.join(different)}. Score them alike, leave some out, choose other "
             "--metrics, or put them into one table all the same with --force"
         )
-    rows = [_measured(run, title, "generated", columns) for run, title in zip(runs, titles, strict=True)]
+    rows = [measured_row(run, title, "generated", columns) for run, title in zip(runs, titles, strict=True)]
     rows = with_best(rows, columns)
     with_real = [run for run in runs if any("real" in entry for entry in run.metrics.values())]
-    rows += [_measured(run, ROWS["real"], "real", columns) for run in with_real[:1]]
+    rows += [measured_row(run, ROWS["real"], "real", columns) for run in with_real[:1]]
     remarks = [f"Not the same for all runs: {difference}" for difference in different]
     if paper:
         published = _published(runs, columns)
@@ -104,7 +105,8 @@ def _settings(run: SavedScores, metric: str) -> dict[str, Any] | None:
     return settings
 
 
-def _columns(runs: Sequence[SavedScores], metrics: Sequence[str] | None) -> tuple[str, ...]:
+def columns_of(runs: Sequence[SavedScores], metrics: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The metrics that at least one run has, or `metrics`. Raises InputError if no run has one of these."""
     there = tuple(name for name in METRICS if any(name in run.metrics for run in runs))
     for name in metrics or there:
         if name not in there:
@@ -112,8 +114,15 @@ def _columns(runs: Sequence[SavedScores], metrics: Sequence[str] | None) -> tupl
     return there if metrics is None else tuple(dict.fromkeys(metrics))
 
 
-def _measured(run: SavedScores, name: str, row: str, metrics: Sequence[str]) -> Row:
-    """The row `row` of a run's scores."""
+def measured_row(run: SavedScores, name: str, row: str, metrics: Sequence[str]) -> Row:
+    """A row of a run's scores.
+
+    Args:
+        run: the run.
+        name: name of the row.
+        row: a name in `scores.ROWS`.
+        metrics: the columns.
+    """
     cells = {}
     for metric in metrics:
         outcome = run.metrics.get(metric, {}).get(row, {"not_computed": NOT_ASKED_FOR})
@@ -121,8 +130,7 @@ def _measured(run: SavedScores, name: str, row: str, metrics: Sequence[str]) -> 
             cells[metric] = Cell(reason=str(outcome["not_computed"]))
         else:
             cells[metric] = Cell(outcome["mean"], outcome.get("std"))
-    kind = "real" if row == "real" else "measured"
-    return Row(name, kind, cells, _dataset(run) or "", run.count, str(run.folder))
+    return Row(name, KINDS[row], cells, _dataset(run) or "", run.count, str(run.folder))
 
 
 def _published(runs: Sequence[SavedScores], metrics: Sequence[str]) -> list[Row]:

@@ -5,20 +5,17 @@ The HTML file contains its images and drawings, so it opens from disk without ne
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import datetime
-import io
 import os
 from collections.abc import Mapping
 from typing import Any
 
-import imageio.v3 as iio
-import jinja2
 import numpy as np
 
 from pose_gan.evaluation import charts
 from pose_gan.evaluation.examples import caption, choose, enlarge, pose_picture
+from pose_gan.evaluation.pages import data_url, page_template
 from pose_gan.evaluation.published import (
     DATASET_TITLES,
     PRESET_TITLES,
@@ -67,17 +64,10 @@ def write_report(
         seed: seed of the random choice.
     Raises: InputError: an image or `history` cannot be read.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pose_gan.evaluation"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     options = options or {}
     preset, dataset = recorded_preset(options), known_dataset(options.get("dataset"), scores.images.image_size)
     shown = {name: _shown(value) for name, value in sorted(options.items())}
-    page = environment.get_template("report.html.j2").render(
+    page = page_template("report.html.j2").render(
         title=f"{len(scores.pairs):,} generated images",
         subject=" on ".join(filter(None, (PRESET_TITLES.get(preset or ""), DATASET_TITLES.get(dataset or "")))),
         made=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
@@ -192,7 +182,7 @@ def _card(scores: Scores, row: int) -> dict[str, Any]:
     names = scores.pairs.iloc[row]
     pictures = _pictures(scores, row)
     return {
-        "pictures": [(name, None if picture is None else _data_url(picture)) for name, picture in pictures.items()],
+        "pictures": [(name, None if picture is None else data_url(picture)) for name, picture in pictures.items()],
         "source": names["from"],
         "target": names["to"],
         "caption": caption(scores, row),
@@ -218,12 +208,6 @@ def _joints(scores: Scores) -> dict[str, Any] | None:
     if not isinstance(rows["generated"], Result):
         return None
     return {"title": METRICS["pckh"].title, "columns": list(shares), "rows": charts.bars(shares)}
-
-
-def _data_url(picture: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    iio.imwrite(buffer, picture, extension=".png")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _shown(value: Any) -> str:

@@ -23,6 +23,8 @@ class Cell:
         printed: the score as it stands in a publication.
         reason: the reason why the score was not computed.
         best: whether no other run has a better score.
+        interval: the 95 % confidence interval of the score, if it has one that the table shows.
+        signed: whether the score is a difference, which is shown with its sign.
     """
 
     mean: float | None = None
@@ -30,13 +32,19 @@ class Cell:
     printed: str = ""
     reason: str | None = None
     best: bool = False
+    interval: tuple[float, float] | None = None
+    signed: bool = False
 
     def text(self, std: bool = False, plus_minus: str = "±") -> str:
-        """The score with `DECIMALS` decimals, and its standard deviation if `std` is set."""
+        """The score with `DECIMALS` decimals and its interval, and its standard deviation if `std` is set."""
         if self.mean is None:
             return self.printed
+        style = f"{'+' if self.signed else ''}.{DECIMALS}f"
         more = f" {plus_minus} {self.std:.{DECIMALS}f}" if std and self.std is not None else ""
-        return f"{self.mean:.{DECIMALS}f}{more}"
+        if self.interval is not None:
+            more += " [{:{style}}, {:{style}}]".format(*self.interval, style=style)
+        shown = f"{self.mean:{style}}{more}"
+        return shown.replace("-", "−") if self.signed else shown
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,8 @@ class Row:
 
     Attributes:
         name: name of the run, or of the row in a publication.
-        kind: `measured`, `real` (measured on the real images) or `published`.
+        kind: `measured`, `copied` (measured on copies of the source images), `real` (measured on the real images),
+            `difference` (of two measured rows) or `published`.
         cells: metric → score.
         dataset: name that the runs give to the data set; empty if they give none.
         pairs: number of pairs.
@@ -66,7 +75,7 @@ class Table:
 
     Attributes:
         metrics: the columns.
-        rows: the measured rows, then the rows of real images, then the published rows.
+        rows: the measured rows, then the rows of other kinds; rows of one kind stand together.
         remarks: further facts that a reader must know.
     """
 
@@ -103,7 +112,7 @@ def with_best(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
 
 def to_markdown(table: Table, std: bool = False) -> str:
     """The table, followed by its footnotes as paragraphs."""
-    lines = [["run", *map(_title, table.metrics)]]
+    lines = [["run", *map(title_of, table.metrics)]]
     for row in table.rows:
         name = re.sub(r"([\\|*_`<])", r"\\\1", row.name)
         lines.append([name, *(_markdown_cell(row.cells[metric], table, std) for metric in table.metrics)])
@@ -115,7 +124,8 @@ def to_markdown(table: Table, std: bool = False) -> str:
     return "\n\n".join([text, *notes, *table.remarks]) + "\n"
 
 
-def _title(metric: str) -> str:
+def title_of(metric: str) -> str:
+    """The title of a metric's column, with an arrow in its better direction."""
     return f"{METRICS[metric].title} {'↑' if METRICS[metric].higher_is_better else '↓'}"
 
 
@@ -133,14 +143,14 @@ _LATEX = str.maketrans(
     {
         **{letter: f"\\{letter}" for letter in "&%$#_{}"},
         **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": r"\textendash{}"},
-        **{"↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\to$", "±": r"$\pm$", "<": "$<$", ">": "$>$"},
+        **{"↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\to$", "±": r"$\pm$", "−": "$-$", "<": "$<$", ">": "$>$"},
     }
 )
 
 
 def to_latex(table: Table, std: bool = False) -> str:
     """A `tabular` that needs no package, with a line before each kind of rows, and the footnotes as a paragraph."""
-    columns = " & ".join(_latex(_title(metric)) for metric in table.metrics)
+    columns = " & ".join(_latex(title_of(metric)) for metric in table.metrics)
     lines = [rf"\begin{{tabular}}{{l{'r' * len(table.metrics)}}}", r"\hline", rf"Model & {columns} \\"]
     kind = None
     for row in table.rows:
@@ -160,7 +170,7 @@ def to_latex(table: Table, std: bool = False) -> str:
 def _latex_cell(cell: Cell, table: Table, std: bool) -> str:
     if cell.reason is not None:
         return rf"\textendash\textsuperscript{{{table.reasons[cell.reason]}}}"
-    text = cell.text(std, r"$\pm$")
+    text = cell.text(std, r"$\pm$").replace("−", "$-$")
     return rf"\textbf{{{text}}}" if cell.best else text
 
 
@@ -171,21 +181,25 @@ def _latex(text: str) -> str:
 def to_csv(table: Table) -> str:
     """One line per row: `run,kind,dataset,pairs,source`, then `<name>` and `<name>_std` of each metric.
 
+    If some scores have intervals, `<name>_low` and `<name>_high`, the ends of the intervals, follow each metric.
     A score that was not computed is written as `not computed: why`. A score that was not published is empty.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    columns = [column for metric in table.metrics for column in (metric, f"{metric}_std")]
+    intervals = any(cell.interval is not None for row in table.rows for cell in row.cells.values())
+    tails = ("", "_std", "_low", "_high") if intervals else ("", "_std")
+    columns = [f"{metric}{tail}" for metric in table.metrics for tail in tails]
     writer.writerow(["run", "kind", "dataset", "pairs", "source", *columns])
     for row in table.rows:
-        cells = [text for metric in table.metrics for text in _csv_cells(row.cells[metric])]
+        cells = [text for metric in table.metrics for text in _csv_cells(row.cells[metric])[: len(tails)]]
         writer.writerow([row.name, row.kind, row.dataset, row.pairs, row.source, *cells])
     return file.getvalue()
 
 
-def _csv_cells(cell: Cell) -> tuple[str, str]:
-    """Mean and standard deviation."""
+def _csv_cells(cell: Cell) -> tuple[str, ...]:
+    """Mean, standard deviation and both ends of the interval."""
     if cell.reason is not None:
-        return f"not computed: {cell.reason}", ""
-    std = "" if cell.std is None else f"{cell.std:.6g}"
-    return (cell.printed if cell.mean is None else f"{cell.mean:.6g}"), std
+        return f"not computed: {cell.reason}", "", "", ""
+    mean = cell.printed if cell.mean is None else f"{cell.mean:.6g}"
+    numbers = (cell.std, *(cell.interval or (None, None)))
+    return mean, *("" if number is None else f"{number:.6g}" for number in numbers)

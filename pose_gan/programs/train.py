@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pose_gan import presets, runtime
@@ -50,11 +50,15 @@ def build_parser() -> argparse.ArgumentParser:
         "start it if there is none, or none with a checkpoint (default: start a new run)",
     )
     group.add_argument("--dry_run", action="store_true", help="print the settings, check the data, and stop")
-    add_data_arguments(parser)
-    add_config_arguments(parser, ModelConfig, "model")
-    add_config_arguments(parser, LossConfig, "losses")
-    add_config_arguments(parser, TrainConfig, "training")
+    add_settings_arguments(parser)
     return parser
+
+
+def add_settings_arguments(parser: argparse.ArgumentParser, left_out: Collection[str] = ()) -> None:
+    """Adds the flags for the settings of a run, without those of the fields `left_out`."""
+    add_data_arguments(parser)
+    for kind, title in ((ModelConfig, "model"), (LossConfig, "losses"), (TrainConfig, "training")):
+        add_config_arguments(parser, kind, title, left_out=left_out)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

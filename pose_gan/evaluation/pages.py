@@ -1,0 +1,29 @@
+"""HTML pages that contain their pictures, so that they open from disk without network and scripts."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import imageio.v3 as iio
+import jinja2
+import numpy as np
+
+
+def page_template(name: str) -> jinja2.Template:
+    """A page of the folder `templates`. What is put into it is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pose_gan.evaluation"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def data_url(picture: np.ndarray) -> str:
+    """A picture uint8 `(H, W, 3)` as the address of an image in a page."""
+    buffer = io.BytesIO()
+    iio.imwrite(buffer, picture, extension=".png")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
