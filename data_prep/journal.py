@@ -16,11 +16,15 @@ from pose_gan.errors import InputError
 
 @dataclass(frozen=True)
 class Entry:
-    """The outcome for one image: its keypoints `[[y, x], …]`, or the reason why there are none."""
+    """The outcome for one image: its keypoints `[[y, x], …]`, or the reason why there are none.
+
+    `people` is the number of people that the estimator saw, if it counts them.
+    """
 
     name: str
     keypoints: list[list[int]] | None = None
     error: str | None = None
+    people: int | None = None
 
     @classmethod
     def read(cls, value: Any) -> Entry:
@@ -31,6 +35,8 @@ class Entry:
             raise ValueError("keypoints are pairs of whole numbers")
         if not isinstance(entry.name, str) or not isinstance(entry.error, str | None):
             raise TypeError("name and error are texts")
+        if type(entry.people) not in (int, type(None)):
+            raise TypeError("people is a whole number")
         return entry
 
 

@@ -14,7 +14,8 @@ from pose_gan.errors import InputError, run_program
 from pose_gan.files.images import read_image
 from pose_gan.model_files.saving import read_info
 from pose_gan.poses.drawing import to_float, to_uint8, write_image
-from pose_gan.poses.keypoints import Annotations, has_required_joints, read_annotations
+from pose_gan.poses.imports.poses import read_poses
+from pose_gan.poses.keypoints import Annotations, has_required_joints
 from pose_gan.poses.skeleton import Skeleton
 
 
@@ -62,9 +63,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--image", type=Path, required=True, metavar="FILE", help="photo of the person")
     parser.add_argument(
         "--annotations",
-        metavar="CSV",
+        metavar="FILE",
         default="annotations/demo-annotation-test.csv",
-        help="keypoints of both poses (default: %(default)s)",
+        help="keypoints of both poses: an annotation CSV, or what another program wrote (default: %(default)s)",
     )
     parser.add_argument("--source", metavar="NAME", help="row of the photo's pose (default: the photo's file name)")
     parser.add_argument("--target", required=True, metavar="NAME", help="row of the new pose")
@@ -76,8 +77,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if config.use_bg:
         raise InputError(f"{args.generator}: this generator wants a background image besides; use test.py")
     photo = read_photo(args.image, config.image_size)
-    poses = read_annotations(args.annotations, config.skeleton)
-    pose, new_pose = (find_pose(poses, name, config.skeleton) for name in (args.source or args.image.name, args.target))
+    names = args.source or args.image.name, args.target
+    poses = read_poses(args.annotations, config.skeleton, images=names, image_size=config.image_size)
+    pose, new_pose = (find_pose(poses, name, config.skeleton) for name in names)
     write_image(args.output, generate(generator, photo, pose, new_pose))
     print(f"{args.image} in the pose of {args.target} -> {args.output}")
 

@@ -20,10 +20,14 @@ class Poses:
     Attributes:
         keypoints: int32 `(B, joints, 2)`, (y, x) in pixels, −1 where missing; all are −1 if nobody was found.
         scores: float32 `(B, joints)`, 0 (missing) to 1 (sure).
+        people: int `(B,)`, number of people that the estimator saw; None: it looks for one person only.
+        choice: how the main person was chosen among several, as a phrase for messages.
     """
 
     keypoints: np.ndarray
     scores: np.ndarray
+    people: np.ndarray | None = None
+    choice: str = ""
 
 
 class Estimator(Protocol):

@@ -19,6 +19,7 @@ from pose_gan.estimators.base import Poses
 from pose_gan.poses.framing import Colour, Frame
 from pose_gan.poses.keypoints import MISSING
 from pose_gan.poses.skeleton import COCO18, Skeleton
+from pose_gan.versions import install
 
 # The MediaPipe landmark of each joint. Left and right are the person's own sides.
 # In the released annotations, `Leye` and `Lear` are the person's right eye and ear. The same holds here.
@@ -32,6 +33,8 @@ RIGHT_EAR, LEFT_EAR = 8, 7
 FACE = (0, 2, 5)  # nose and eyes
 SHOULDERS, HIPS = (11, 12), (23, 24)
 
+MOST_PEOPLE = 5  # that are looked for in an image; the one whom MediaPipe gives first does not depend on it
+CHOICE = "the one whom MediaPipe gives first was taken"
 MIN_DETECTION = 0.3  # of a person
 MIN_SCORE = 0.3  # of a joint; with it, the found joints agree best with the release's on Market and on DeepFashion
 
@@ -73,27 +76,33 @@ class LandmarkerEstimator:
         """Finds the main person in each image. The images are uint8 `(B, H, W, 3)`, RGB, of any size."""
         keypoints = np.full((len(images), self.skeleton.num_joints, 2), MISSING, np.int32)
         scores = np.zeros(keypoints.shape[:2], np.float32)
+        people = np.zeros(len(images), int)
         for row, image in enumerate(images):
-            keypoints[row], scores[row] = self._find(image)
-        return Poses(keypoints, scores)
+            keypoints[row], scores[row], people[row] = self._find(image)
+        return Poses(keypoints, scores, people, CHOICE)
 
-    def _find(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints `(18, 2)` and scores `(18,)` of the first person found. Upright people are preferred."""
+    def _find(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+        """Keypoints `(18, 2)` and scores `(18,)` of the first person found, and how many people were seen.
+
+        Upright people are preferred.
+        """
         others = []
         for border, colour in BORDERS[image.shape[0] < SMALL :]:
             frame = _frame(image.shape[:2], border, colour)
-            landmarks = self._detect(frame.image(image))
+            landmarks, people = self._detect(frame.image(image))
             if landmarks is None:
                 continue
-            pose = _joints(landmarks, frame)
+            pose = (*_joints(landmarks, frame), people)
             if landmarks[SHOULDERS, 0].mean() < landmarks[HIPS, 0].mean():
                 return pose
             others.append(pose)
         count = self.skeleton.num_joints
-        return others[0] if others else (np.full((count, 2), MISSING), np.zeros(count))
+        return others[0] if others else (np.full((count, 2), MISSING), np.zeros(count), 0)
 
-    def _detect(self, image: np.ndarray) -> np.ndarray | None:
-        """Landmarks, float `(33, 5)`: y, x and depth in pixels, visibility, presence; None if nobody was found.
+    def _detect(self, image: np.ndarray) -> tuple[np.ndarray | None, int]:
+        """The first person's landmarks, and the number of people.
+
+        Landmarks are float `(33, 5)`: y, x and depth in pixels, visibility, presence; None if nobody was found.
 
         (0, 0) is the corner of the image; a smaller depth is closer to the camera.
         """
@@ -103,10 +112,11 @@ class LandmarkerEstimator:
         with contextlib.nullcontext() if self._heard else _quiet():
             people = self._held[0].detect(picture).pose_landmarks
         if not people:
-            return None
+            return None, 0
         self._heard = True
         height, width = image.shape[:2]
-        return np.array([(p.y * height, p.x * width, p.z * width, p.visibility, p.presence) for p in people[0]])
+        first = [(p.y * height, p.x * width, p.z * width, p.visibility, p.presence) for p in people[0]]
+        return np.array(first), len(people)
 
 
 def _frame(image_size: tuple[int, int], border: float, colour: Colour | None) -> Frame:
@@ -151,12 +161,13 @@ def _open(path: Path) -> Any:
         from mediapipe.tasks.python import BaseOptions, vision
     except (ImportError, OSError) as error:  # OSError: a system library that it needs is absent
         raise InputError(
-            f"pose_estimator: {path}: a .task file needs MediaPipe ({error}); "
-            'install it with: pip install "pose_gan[mediapipe]"'
+            f"pose_estimator: {path}: a .task file needs MediaPipe ({error}); install it with: {install('mediapipe')}"
         ) from None
     try:
         model = BaseOptions(model_asset_buffer=path.read_bytes())
-        options = vision.PoseLandmarkerOptions(base_options=model, min_pose_detection_confidence=MIN_DETECTION)
+        options = vision.PoseLandmarkerOptions(
+            base_options=model, num_poses=MOST_PEOPLE, min_pose_detection_confidence=MIN_DETECTION
+        )
         with _quiet():
             return vision.PoseLandmarker.create_from_options(options)
     except (RuntimeError, ValueError, OSError) as error:

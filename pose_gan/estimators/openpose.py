@@ -15,6 +15,7 @@ from pose_gan.poses.keypoints import MISSING, found
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
 BOX = 368  # pixels of height, the size at which these networks were trained
+CHOICE = "the one with the highest score was taken"
 MULTIPLE = 16  # the input's sides are multiples of it, since some graphs join maps of several strides
 
 
@@ -69,12 +70,14 @@ class OpenPoseEstimator:
         smoothed = smooth(heatmaps)
         keypoints = np.full((len(maps), NUM_JOINTS, 2), MISSING, np.int32)
         scores = np.zeros((len(maps), NUM_JOINTS), np.float32)
+        seen = np.zeros(len(maps), int)
         for number in range(len(maps)):
             people, sure = find_people(heatmaps[number], affinities[number], smoothed[number])
+            seen[number] = len(people)
             if len(people):
                 keypoints[number], scores[number] = people[0], sure[0]
         enlarged = (keypoints + 0.5) * (np.asarray(image_size) / maps.shape[1:3])
-        return Poses(np.where(found(keypoints)[..., None], enlarged.astype(np.int32), MISSING), scores)
+        return Poses(np.where(found(keypoints)[..., None], enlarged.astype(np.int32), MISSING), scores, seen, CHOICE)
 
     def _average(self, images: tf.Tensor) -> tf.Tensor:
         size = tf.cast(tf.shape(images)[1:3], tf.float32)

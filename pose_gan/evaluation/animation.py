@@ -20,7 +20,10 @@ from pose_gan.model_files.saving import settings_of
 from pose_gan.networks import compiled
 from pose_gan.poses.drawing import draw_skeleton, to_float, to_uint8
 from pose_gan.poses.framing import Frame
-from pose_gan.poses.keypoints import Annotations, found, has_required_joints, read_annotations, write_annotations
+from pose_gan.poses.imports.poses import read_poses
+from pose_gan.poses.imports.reading import holds_keypoints
+from pose_gan.poses.imports.taking import Choice
+from pose_gan.poses.keypoints import Annotations, found, has_required_joints, write_annotations
 from pose_gan.poses.sequences import Motion, complete
 from pose_gan.poses.skeleton import Skeleton
 
@@ -34,6 +37,7 @@ def animate(
     targets: str | os.PathLike[str],
     output: str | os.PathLike[str],
     settings: AnimationConfig | None = None,
+    choice: Choice | None = None,
 ) -> Motion:
     """Generates the person of `source` in the poses of `targets`.
 
@@ -41,10 +45,12 @@ def animate(
         generator: a model as `build_generator` makes it.
         estimator: finds the poses that no file gives; None: files give all poses.
         source: image of the person.
-        targets: folder of frames, animated GIF, video, or annotation CSV (poses only, in order).
+        targets: folder of frames, animated GIF or video; or poses only, in order: an annotation CSV, or a file or
+            folder of keypoints that another program wrote.
         output: a .gif or .mp4 file, or a name without a suffix for a folder of PNG images; it appears only when it is
             complete.
         settings: settings of the animation; None: the defaults.
+        choice: the person and the joints that are taken from files of other programs; None: the defaults.
     Returns: the poses used.
     Raises: InputError: an input cannot be read or used, or the source or all frames show nobody.
     """
@@ -60,10 +66,10 @@ def animate(
             f"trained on those of {skeleton.name}; give keypoints in files"
         )
     photo = read_image(source)
-    clip, told = _open_targets(targets, settings.annotations, skeleton)
+    clip, told = _open_targets(targets, settings.annotations, skeleton, choice)
     for path in filter(None, (output, settings.keypoints_output)):
         make_folder(Path(path).parent)
-    source_pose = _source_pose(photo, source, settings.source_keypoints, estimator, skeleton)
+    source_pose = _source_pose(photo, source, settings.source_keypoints, estimator, skeleton, choice)
     motion = complete(_find_poses(clip, told, estimator) if clip else told, skeleton)
 
     framing = _frame(settings.fit, photo.shape[:2], size, source_pose)
@@ -83,18 +89,23 @@ def animate(
 
 
 def _open_targets(
-    targets: str | os.PathLike[str], annotations: str | os.PathLike[str] | None, skeleton: Skeleton
+    targets: str | os.PathLike[str],
+    annotations: str | os.PathLike[str] | None,
+    skeleton: Skeleton,
+    choice: Choice | None,
 ) -> tuple[Clip | None, Annotations]:
     """The frames (None if `targets` has poses only) and the poses that files give."""
-    if Path(targets).suffix.lower() == ".csv":
+    if Path(targets).suffix.lower() == ".csv" or holds_keypoints(targets):
         if annotations:
             raise InputError(f"annotations: the targets are poses already ({targets}); leave {annotations} out")
-        told = read_annotations(targets, skeleton)
+        told = read_poses(targets, skeleton, choice)
         if not len(told):
             raise InputError(f"{targets}: holds no poses")
         return None, told
-    nothing = Annotations((), np.zeros((0, skeleton.num_joints, 2), np.int32))
-    return open_clip(targets), read_annotations(annotations, skeleton) if annotations else nothing
+    clip = open_clip(targets)
+    if annotations:
+        return clip, read_poses(annotations, skeleton, choice, clip.files or clip.name, clip.image_size)
+    return clip, Annotations((), np.zeros((0, skeleton.num_joints, 2), np.int32))
 
 
 def _source_pose(
@@ -103,11 +114,12 @@ def _source_pose(
     csv: str | os.PathLike[str] | None,
     estimator: Estimator | None,
     skeleton: Skeleton,
+    choice: Choice | None,
 ) -> np.ndarray:
     """Keypoints `(joints, 2)` of the source image."""
     if csv:
-        told = read_annotations(csv, skeleton)
         name = Path(source).name
+        told = read_poses(csv, skeleton, choice, [name], photo.shape[:2])
         if name not in told.rows:
             raise InputError(f"{csv}: has no row for {name}, the source image")
         pose, where = told.keypoints[told.rows[name]], told.where(told.rows[name])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import foreign_keypoints as twin
 import h5py
 import keras
 import numpy as np
@@ -36,6 +37,7 @@ from pose_gan.model_files.metadata import ModelInfo, TrainingInfo
 from pose_gan.model_files.run_folder import latest_checkpoint, latest_generator, read_options
 from pose_gan.model_files.saving import describe, load_generator, load_model, read_info, save_model
 from pose_gan.networks import build_discriminator, build_generator
+from pose_gan.poses.imports.poses import read_poses
 from pose_gan.poses.keypoints import read_annotations, write_annotations
 from pose_gan.poses.skeleton import COCO18, load_skeleton
 from pose_gan.training.checkpoint import restore_checkpoint, save_checkpoint
@@ -105,6 +107,11 @@ def _once(open_file: Any, path: Path) -> None:
     open_file(path)
 
 
+def _poses(path: Path) -> None:
+    read_poses(path, COCO18, image_size=(64, 64))
+
+
+FOREIGN_JSON = ("openpose", "coco", "alphapose", "mmpose", "mediapipe")
 _MODEL = (read_info, load_model)
 _DAMAGED_MODEL = {"saved_model.pb": _saved_model, ".json": damage_json}
 
@@ -127,6 +134,9 @@ CASES = (
     Case("inception.pb", (functools.partial(_once, open_graph),), (_graph,)),
     Case("detector.pb", (functools.partial(_once, graph_detector),), (_graph,)),
     Case("annotations.csv", (read_annotations,), (damage_text,)),
+    *(Case(f"{name}.json", (_poses,), (damage_json, damage_text)) for name in FOREIGN_JSON),
+    Case("deeplabcut.csv", (_poses,), (damage_text,)),
+    *(Case(f"deeplabcut_{form}.h5", (_poses,), (damage_hdf5,)) for form in ("fixed", "table")),
     Case("pairs.csv", (read_pairs,), (damage_text,)),
     Case("skeleton.json", (load_skeleton,), (damage_json, damage_text)),
     Case("skeleton.toml", (load_skeleton,), (damage_text,)),
@@ -214,11 +224,29 @@ def cmu_shapes() -> dict[str, tuple[tuple[int, ...], tuple[int]]]:
     return shapes
 
 
+def _write_foreign_keypoints(folder: Path, poses: np.ndarray) -> None:
+    names = [f"{number}.jpg" for number in range(len(poses))]
+    values = {
+        "openpose": twin.openpose(list(poses), twin.BODY25),
+        "coco": twin.coco_annotations(names, poses, (64, 64)),
+        "alphapose": twin.alphapose(names, poses, twin.HALPE26),
+        "mmpose": [{"frame_id": n, "instances": twin.mmpose_people([p], twin.COCO17)} for n, p in enumerate(poses)],
+        "mediapipe": {name: twin.mediapipe_person(pose, (64, 64)) for name, pose in zip(names, poses, strict=True)},
+    }
+    for name in FOREIGN_JSON:
+        (folder / f"{name}.json").write_text(json.dumps(values[name]))
+    joints = list(COCO18.joints)
+    (folder / "deeplabcut.csv").write_text(twin.deeplabcut_csv(names, joints, poses))
+    for form in ("fixed", "table"):
+        twin.deeplabcut_hdf5(folder / f"deeplabcut_{form}.h5", names, joints, poses, form)
+
+
 def _write_data(folder: Path) -> None:
     random = np.random.default_rng(1)
     poses = random.integers(0, 64, (6, COCO18.num_joints, 2))
     names = [f"000{person}_c1_{number}.jpg" for person in (1, 2) for number in range(3)]
     write_annotations(folder / "annotations.csv", names, poses)
+    _write_foreign_keypoints(folder, poses.astype(np.int32))
     write_pairs(folder / "pairs.csv", make_pairs(read_annotations(folder / "annotations.csv")))
     (folder / "skeleton.json").write_text(json.dumps(COCO18.to_dict()))
     (folder / "skeleton.toml").write_text(_toml(COCO18.to_dict()))
