@@ -6,52 +6,35 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data_prep import SPLITS
 from data_prep.importing import in_threads
+from data_prep.problems import Report, SplitFiles, report_text, reports_json
 from pose_gan.config import DataConfig, ModelConfig
 from pose_gan.data.pair_data import DECODED, PairData
-from pose_gan.data.pairs import DISTRACTORS, person_of, read_pairs, valid_names
+from pose_gan.data.pairs import (
+    Person,
+    is_distractor,
+    left_out,
+    person_by,
+    person_hint,
+    read_pairs,
+    valid_names,
+)
 from pose_gan.errors import InputError
+from pose_gan.evaluation.strip_names import strip_name_problem
 from pose_gan.files.folders import dataset_path, is_background, list_images
 from pose_gan.files.images import Header, read_header, read_image
 from pose_gan.files.text import write_json
 from pose_gan.poses.keypoints import Annotations, found, read_annotations
 from pose_gan.poses.skeleton import COCO18, Skeleton
 from pose_gan.presets import DATASETS
-from pose_gan.programs.flags import add_data_arguments, data_config, image_size, skeleton
+from pose_gan.programs.flags import add_data_arguments, add_person_argument, data_config, image_size, skeleton
 from pose_gan.programs.verbs import verb_parser
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SHOWN = 5  # number of cases of each kind in the printed report; the JSON file has all cases
-KINDS = {
-    "image_unreadable": "images that cannot be read: replace them",
-    "image_format": "images that training refuses: save them as 8-bit RGB or grey JPEG or PNG",
-    "image_turned": "images turned by EXIF, which training refuses: save them upright",
-    "image_size": "images of another size: resize them, and their keypoints",
-    "network_size": "sizes that no network takes: resize the images, and their keypoints",
-    "image_unannotated": "images without keypoints: annotate them, or take them away",
-    "annotation_file": "keypoint files that cannot be read: mend the row, check again",
-    "annotation_absent": "annotated images that are not there: add them, or delete their rows",
-    "joint_outside": "joints outside of their image: annotate at the size of the images",
-    "pair_file": "pair lists that cannot be read: mend the row, check again",
-    "pair_unannotated": "names in pairs without keypoints: annotate the images, or make the pairs again",
-    "pair_absent": "names in pairs without an image: add the images, or make the pairs again",
-    "pair_invalid": "names in pairs of images that are not valid: make the pairs again",
-    "pair_same": "pairs of an image with itself: make the pairs again",
-    "pair_repeated": "repeated pairs: make the pairs again",
-    "background_absent": "targets without a background: add it, or leave --use_bg off",
-    "nobody_found": "images without a joint: no pairs are made of them",
-    "pair_persons": "pairs of two persons, by their names",
-}
-NOTES = ("nobody_found", "pair_persons")  # useful to know, but no problem for training
 EPILOG = """examples:
   pose-gan data check --dataset market
   pose-gan data check --dataset mine --split train --image_size 256x192 --json problems.json
@@ -59,42 +42,6 @@ EPILOG = """examples:
 The verb reads both CSVs and every pixel of every image, and continues after a problem. It prints the
 number of cases of each kind of problem and the first few of them; --json lists all. Notes are no problems.
 Exit status: 0 no problems, 1 problems, 2 nothing to check (an absent file or folder, a bad flag)."""
-
-
-@dataclass(frozen=True)
-class SplitFiles:
-    """The places of a split's files. The list of pairs may be absent."""
-
-    images: Path
-    annotations: Path
-    pairs: Path
-
-
-@dataclass
-class Report:
-    """The content of a split, and its problems.
-
-    Attributes:
-        files: the places of the split's files.
-        images: name → header, for every image in the folder and every background; None: it cannot be read.
-        annotations, pairs: the tables; None: the file is absent, or cannot be read.
-        cases: kind (of `KINDS`) → the places of its cases, as one text each.
-    """
-
-    files: SplitFiles
-    images: dict[str, Header | None] = field(default_factory=dict)
-    annotations: Annotations | None = None
-    pairs: pd.DataFrame | None = None
-    cases: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
-
-    @property
-    def size(self) -> int:
-        """Number of images in the folder, without backgrounds."""
-        return sum(not is_background(name) for name in self.images)
-
-    @property
-    def problems(self) -> int:
-        return sum(len(cases) for kind, cases in self.cases.items() if kind not in NOTES)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -112,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--skeleton", type=skeleton, default=COCO18, metavar="FILE", help="skeleton file (default: the 18 COCO joints)"
     )
+    add_person_argument(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report as JSON, with all cases")
     add_data_arguments(parser)
     return parser
@@ -125,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     started = time.perf_counter()
     options = build_parser().parse_args(argv)
-    data = data_config(options)
+    data, person = data_config(options), person_by(options.person)
     reports = {split: Report(files) for split, files in find_splits(data, options.split).items()}
     for split, report in reports.items():
         _read_images(report, split)
@@ -133,16 +81,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     size = options.image_size or _expected_size(data.dataset, headers)
     for report in reports.values():
         _check_images(report, size)
-        _check_annotations(report, size, options.skeleton)
-        _check_pairs(report, size, options.skeleton, options.use_bg)
-    print("\n".join(_text(split, report) for split, report in reports.items()))
+        _check_annotations(report, size, options.skeleton, person)
+        _check_pairs(report, size, options.skeleton, options.use_bg, person)
+    print("\n".join(report_text(split, report) for split, report in reports.items()))
     problems = sum(report.problems for report in reports.values())
     print(
         f"verdict: {problems or 'no'} {'problem' if problems == 1 else 'problems'} for networks that take "
         f"{size[0]}x{size[1]} pixels (height x width); checked in {time.perf_counter() - started:.1f} s"
     )
     if options.json:
-        write_json(options.json, _json(data.dataset, size, reports))
+        write_json(options.json, reports_json(data.dataset, size, reports))
         print(f"all cases -> {options.json}")
     return 1 if problems else 0
 
@@ -211,6 +159,8 @@ def _check_images(report: Report, size: tuple[int, int]) -> None:
             continue
         if header.mode not in DECODED.get(header.format, ()):
             cases["image_format"].append(f"{name}: {header.format} with pixels {header.mode}")
+        if header.alpha:
+            cases["image_alpha"].append(name)
         if header.orientation != 1:
             cases["image_turned"].append(f"{name}: orientation {header.orientation}")
         if header.size != size:
@@ -221,7 +171,7 @@ def _check_images(report: Report, size: tuple[int, int]) -> None:
         cases["network_size"].append(str(error))
 
 
-def _check_annotations(report: Report, size: tuple[int, int], skeleton: Skeleton) -> None:
+def _check_annotations(report: Report, size: tuple[int, int], skeleton: Skeleton, person: Person) -> None:
     cases = report.cases
     try:
         table = read_annotations(report.files.annotations, skeleton)
@@ -229,10 +179,10 @@ def _check_annotations(report: Report, size: tuple[int, int], skeleton: Skeleton
         cases["annotation_file"].append(str(error))
         return
     report.annotations = table
+    report.left_out = {rule: len(names) for rule, names in left_out(table, skeleton, person).items()}
+    report.hint = person_hint(valid_names(table, skeleton, person), person)
     cases["image_unannotated"] += [
-        name
-        for name in report.images
-        if not (name in table.rows or name.startswith(DISTRACTORS) or is_background(name))
+        name for name in report.images if not (name in table.rows or is_background(name) or is_distractor(name, person))
     ]
     cases["annotation_absent"] += [
         table.where(row) for row, name in enumerate(table.names) if not (report.files.images / name).is_file()
@@ -245,10 +195,14 @@ def _check_annotations(report: Report, size: tuple[int, int], skeleton: Skeleton
         cases["joint_outside"].append(
             f"{table.where(row)}: {skeleton.joints[joint]} at y={y}, x={x} of {height}x{width}"
         )
+    zero = (table.keypoints == 0).all(axis=-1)
+    if (zero.sum(axis=1) > 1).any():  # two joints of a body do not lie in one corner of the image
+        where = [(row, skeleton.joints[joint]) for row, joint in np.argwhere(zero).tolist()]
+        cases["joint_zero"] += [f"{table.where(row)}: {joint}" for row, joint in where]
     cases["nobody_found"] += [table.where(row) for row in np.flatnonzero(~is_found.any(axis=1)).tolist()]
 
 
-def _check_pairs(report: Report, size: tuple[int, int], skeleton: Skeleton, use_bg: bool) -> None:
+def _check_pairs(report: Report, size: tuple[int, int], skeleton: Skeleton, use_bg: bool, person: Person) -> None:
     cases, files = report.cases, report.files
     if not files.pairs.exists():
         return
@@ -262,7 +216,7 @@ def _check_pairs(report: Report, size: tuple[int, int], skeleton: Skeleton, use_
     wrong = {"pair_absent": {name for name in data.names if not data.image_path(name).is_file()}}
     if report.annotations is not None:
         wrong["pair_unannotated"] = set(data.names) - set(table.names)
-        wrong["pair_invalid"] = set(data.names) & set(table.names) - set(valid_names(table, skeleton))
+        wrong["pair_invalid"] = set(data.names) & set(table.names) - set(valid_names(table, skeleton, person))
     if use_bg:
         wrong["background_absent"] = {name for name in data.names if not data.background_path(name).is_file()}
     first: dict[tuple[str, str], int] = {}
@@ -272,47 +226,11 @@ def _check_pairs(report: Report, size: tuple[int, int], skeleton: Skeleton, use_
             for kind, names in wrong.items():
                 if name in names and (kind != "background_absent" or column == "to"):
                     cases[kind].append(f"{where}, column {column}: {name}")
+        if problem := strip_name_problem(source, target):
+            cases["strip_name"].append(f"{where}: {problem}")
         if source == target:
             cases["pair_same"].append(f"{where}: {source}")
-        elif person_of(source) != person_of(target):
+        elif person(source) != person(target):
             cases["pair_persons"].append(f"{where}: {source}, {target}")
         if first.setdefault((source, target), row) != row:
             cases["pair_repeated"].append(f"{where}: as in row {first[source, target]}")
-
-
-def _text(split: str, report: Report) -> str:
-    """The report of a split as text for people."""
-    files = report.files
-    pairs = "not read" if files.pairs.exists() else "none yet: list them with pose-gan data pairs"
-    if report.pairs is not None:
-        pairs = f"{len(report.pairs)} in {files.pairs}"
-    annotated = "not read" if report.annotations is None else len(report.annotations)
-    lines = [
-        split,
-        f"  images       {report.size} in {files.images}",
-        f"  annotated    {annotated} in {files.annotations}",
-        f"  pairs        {pairs}",
-    ]
-    for kind, text in KINDS.items():
-        cases = report.cases[kind]
-        if cases:
-            lines.append(f"  {'note' if kind in NOTES else 'PROBLEM'} ({len(cases)}): {text}")
-            lines += [f"    {case}" for case in cases[:SHOWN]]
-            lines += [f"    and {len(cases) - SHOWN} more"] if len(cases) > SHOWN else []
-    return "\n".join(lines) + "\n"
-
-
-def _json(dataset: str, size: tuple[int, int], reports: dict[str, Report]) -> dict[str, Any]:
-    """The report of all splits for programs, with every case."""
-    splits = {
-        split: {
-            "images": report.size,
-            "annotated": None if report.annotations is None else len(report.annotations),
-            "pairs": None if report.pairs is None else len(report.pairs),
-            "problems": {kind: report.cases[kind] for kind in KINDS if kind not in NOTES and report.cases[kind]},
-            "notes": {kind: report.cases[kind] for kind in NOTES if report.cases[kind]},
-        }
-        for split, report in reports.items()
-    }
-    clean = not any(report.problems for report in reports.values())
-    return {"dataset": dataset, "image_size": list(size), "clean": clean, "splits": splits}

@@ -17,7 +17,7 @@ from data_prep.importing import (
     place,
     refuse_targets,
 )
-from pose_gan.data.pairs import DISTRACTORS, person_of
+from pose_gan.data.pairs import is_distractor, person_of
 from pose_gan.errors import InputError
 from pose_gan.presets import DATASETS
 from pose_gan.programs.verbs import verb_parser
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_images(files, DATASETS["market"].image_size, "this is not Market-1501 as it was published")
     place(splits, images_dir, options.link)
     for split, (paths, others) in listed.items():
-        persons = {person_of(path.name) for path in paths if not path.name.startswith(DISTRACTORS)}
+        persons = {person_of(path.name) for path in paths if not is_distractor(path.name)}
         print(f"{split}: {len(paths)} images, {len(persons)} persons -> {images_dir / split}")
         if others:
             print(f"{split}: other files, left out: {len(others)} ({examples(others)})")

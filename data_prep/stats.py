@@ -14,7 +14,8 @@ import numpy as np
 from data_prep import SPLITS
 from data_prep.check import SplitFiles, find_splits
 from data_prep.importing import in_threads
-from pose_gan.data.pairs import person_of, read_pairs, valid_names
+from data_prep.problems import left_out_lines
+from pose_gan.data.pairs import Person, left_out, person_by, person_hint, person_of, read_pairs, valid_names
 from pose_gan.errors import InputError
 from pose_gan.files.folders import is_background, list_images
 from pose_gan.files.images import image_size
@@ -22,7 +23,7 @@ from pose_gan.files.text import write_json
 from pose_gan.poses.drawing import grid, hues, write_image
 from pose_gan.poses.keypoints import Annotations, found, read_annotations
 from pose_gan.poses.skeleton import COCO18, Skeleton
-from pose_gan.programs.flags import add_data_arguments, data_config, skeleton
+from pose_gan.programs.flags import add_data_arguments, add_person_argument, data_config, skeleton
 from pose_gan.programs.flags import image_size as parse_size
 from pose_gan.programs.verbs import verb_parser
 
@@ -36,7 +37,7 @@ EPILOG = """examples:
   pose-gan data stats --dataset fashion --split test --json fashion.json --picture joints.png
 
 An image is valid if the joints that the skeleton requires were found (both shoulders and hips), and
-its name starts neither with -1 nor with 0000. The height of a person is measured from the highest to
+its name does not start with -1, and its person is not 0000. The height of a person is measured from the highest to
 the lowest found joint. --picture shows the places of the joints, each joint in its own colour."""
 
 
@@ -49,24 +50,28 @@ class Stats:
         sizes: `HEIGHTxWIDTH` → number of images, the most frequent size first; unreadable images do not count.
         annotated: number of rows of the keypoint file.
         valid: number of images from which pairs are made.
+        left_out: rule in words → number of annotated images that it leaves out of the pairs.
         persons: number of persons with a valid image.
         images_per_person: distribution of the number of valid images per person, from `spread`.
         height: distribution of the person's height in valid images, in pixels, from `spread`.
         pairs: number of rows of the pair list; None: there is no list.
         unseen: share of the pairs whose target has a joint that the source lacks; None: there are no pairs.
         found: joint → share of the annotated images in which it was found.
+        hint: what is striking about the persons; None: nothing.
     """
 
     images: int
     sizes: dict[str, int]
     annotated: int
     valid: int
+    left_out: dict[str, int]
     persons: int
     images_per_person: dict[str, float]
     height: dict[str, float]
     pairs: int | None
     unseen: float | None
     found: dict[str, float]
+    hint: str | None = None
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -77,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--skeleton", type=skeleton, default=COCO18, metavar="FILE", help="skeleton file (default: the 18 COCO joints)"
     )
+    add_person_argument(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers as JSON")
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the places of the joints")
     add_data_arguments(parser)
@@ -93,7 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--picture: got {options.picture}; give a name that ends in .png")
     splits = find_splits(data_config(options), options.split)
     tables = {split: read_annotations(files.annotations, options.skeleton) for split, files in splits.items()}
-    stats = {split: count(files, tables[split], options.skeleton) for split, files in splits.items()}
+    person = person_by(options.person)
+    stats = {split: count(files, tables[split], options.skeleton, person) for split, files in splits.items()}
     print("\n".join(_text(split, splits[split], numbers) for split, numbers in stats.items()))
     if options.json:
         write_json(options.json, {split: asdict(numbers) for split, numbers in stats.items()})
@@ -106,12 +113,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def count(files: SplitFiles, table: Annotations, skeleton: Skeleton) -> Stats:
+def count(files: SplitFiles, table: Annotations, skeleton: Skeleton, person: Person = person_of) -> Stats:
     """The numbers of a split. Raises InputError if the pair list cannot be read."""
     names = [name for name in list_images(files.images) if not is_background(name)]
     sizes = Counter(size for size in in_threads(lambda name: _size(files.images / name), names, "sizes") if size)
-    valid = valid_names(table, skeleton)
-    persons = Counter(map(person_of, valid))
+    valid = valid_names(table, skeleton, person)
+    persons = Counter(map(person, valid))
     is_found = found(table.keypoints)
     rows = [table.rows[name] for name in valid]
     y, y_found = table.keypoints[rows, :, 0], is_found[rows]
@@ -122,12 +129,14 @@ def count(files: SplitFiles, table: Annotations, skeleton: Skeleton) -> Stats:
         sizes=dict(sizes.most_common()),
         annotated=len(table),
         valid=len(valid),
+        left_out={rule: len(names) for rule, names in left_out(table, skeleton, person).items()},
         persons=len(persons),
         images_per_person=spread(list(persons.values())),
         height=spread(height),
         pairs=None if pairs is None else len(pairs),
         unseen=None if pairs is None else unseen_share(table, is_found, pairs),
         found=dict(zip(skeleton.joints, is_found.mean(axis=0).tolist() if len(table) else (), strict=False)),
+        hint=person_hint(valid, person),
     )
 
 
@@ -195,12 +204,14 @@ def _text(split: str, files: SplitFiles, stats: Stats) -> str:
         f"  images       {stats.images} in {files.images}" + (f": {', '.join(sizes)}" if sizes else ""),
         f"  annotated    {stats.annotated} in {files.annotations}",
         f"  valid        {stats.valid}, of {stats.persons} persons",
+        *left_out_lines(stats.left_out),
         f"  per person   {_spread_text(stats.images_per_person)} valid images",
         f"  height       {_spread_text(stats.height)} pixels",
         f"  pairs        {pairs}",
     ]
     if stats.unseen is not None:
         lines.append(f"               in {stats.unseen:.1%} the target has a joint that the source lacks")
+    lines += [f"  hint         {stats.hint}"] if stats.hint else []
     lines.append("  joints found")
     width = max(map(len, stats.found), default=0)
     for joint, share in stats.found.items():

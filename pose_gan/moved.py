@@ -29,7 +29,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         known = fullname in MODULES or fullname.removeprefix("pose_gan.") in PROGRAMS
-        return importlib.util.spec_from_loader(fullname, self) if known else None
+        # The origin becomes sys.argv[0], which TensorFlow reads
+        return importlib.util.spec_from_loader(fullname, self, origin=__file__) if known else None
 
     def exec_module(self, module: types.ModuleType) -> None:
         new = MODULES.get(module.__name__, "pose_gan.programs." + module.__name__.rpartition(".")[2])

@@ -11,13 +11,15 @@ Images are decoded when they are needed, and keypoints stay numbers. Nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from pose_gan.data.pair_data import PairData
 from pose_gan.errors import InputError
+from pose_gan.files.images import on_white
 
 Batch = dict[str, tf.Tensor]
 
@@ -71,7 +73,7 @@ def iterate(dataset: tf.data.Dataset, data: PairData) -> Iterator[Batch]:
         except tf.errors.OpError:
             for path in data.files():
                 try:
-                    _read(tf.constant(path), data.image_size)
+                    _read(tf.constant(path), data.image_size, path in data.alpha)
                 except tf.errors.OpError as error:
                     lines = str(error.message).rpartition("}} ")[2].splitlines()
                     reason = lines[0] if lines else type(error).__name__
@@ -80,31 +82,46 @@ def iterate(dataset: tf.data.Dataset, data: PairData) -> Iterator[Batch]:
         yield batch
 
 
-def _read(path: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
-    """float32 `(height, width, 3)`, range [-1, 1]."""
-    # `decode_jpeg` also decodes PNG. The default IDCT differs by up to 20 grey levels from the exact one of Pillow.
-    pixels = tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
+def _read(path: tf.Tensor, image_size: tuple[int, int], alpha: tf.Tensor | bool = False) -> tf.Tensor:
+    """float32 `(height, width, 3)`, range [-1, 1]. With `alpha`, the file is a PNG whose pixels may be transparent."""
+    content = tf.io.read_file(path)
+
+    def transparent() -> tf.Tensor:
+        pixels = tf.cast(tf.io.decode_png(content, channels=4), tf.int32)
+        return tf.cast(on_white(pixels), tf.uint8)
+
+    def opaque() -> tf.Tensor:
+        # This also decodes PNG. The default IDCT differs by up to 20 grey levels from the exact one of Pillow.
+        return tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
+
+    pixels = tf.cond(tf.convert_to_tensor(alpha), transparent, opaque)
     return tf.cast(tf.ensure_shape(pixels, (*image_size, 3)), tf.float32) / 127.5 - 1.0
 
 
 def _load(rows: tf.data.Dataset, data: PairData) -> tf.data.Dataset:
     """Row numbers of `data.pairs` → dicts of one sample each, in the same order."""
+
+    def reader(path_of: Callable[[str], Path]) -> Callable[[tf.Tensor], tf.Tensor]:
+        """From the number of a name to its image."""
+        paths = [str(path_of(name)) for name in data.names]
+        files, alpha = tf.constant(paths, tf.string), tf.constant([path in data.alpha for path in paths], tf.bool)
+        return lambda number: _read(files[number], data.image_size, alpha[number])
+
     with tf.device("CPU:0"):
         pairs = tf.constant(data.numbers)
         keypoints = tf.constant(data.keypoints)
-        images = tf.constant([str(data.image_path(name)) for name in data.names], tf.string)
-        backgrounds = tf.constant([str(data.background_path(name)) for name in data.names], tf.string)
+        image, background = reader(data.image_path), reader(data.background_path)
 
     def sample(row: tf.Tensor) -> Batch:
         source, target = pairs[row][0], pairs[row][1]
         values = {
-            "source_image": _read(images[source], data.image_size),
-            "target_image": _read(images[target], data.image_size),
+            "source_image": image(source),
+            "target_image": image(target),
             "source_keypoints": keypoints[source],
             "target_keypoints": keypoints[target],
         }
         if data.use_bg:
-            values["background"] = _read(backgrounds[target], data.image_size)
+            values["background"] = background(target)
         return values
 
     return rows.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,17 +15,16 @@ import numpy as np
 from pose_gan.config import DataConfig
 from pose_gan.data.pairs import read_pairs
 from pose_gan.data.places import places_of
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, InputWarning
 from pose_gan.files.images import read_header
 from pose_gan.poses.keypoints import Annotations, found, read_annotations
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
-# Files that TensorFlow decodes to exactly the pixels that `read_image` returns: format → modes.
 if TYPE_CHECKING:
     import pandas as pd
 
 _JPEG_MODES = ("L", "RGB")
-
+# Files that batches decode to exactly the pixels that `read_image` returns: format → modes.
 DECODED = {"JPEG": _JPEG_MODES, "MPO": _JPEG_MODES, "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I")}
 
 _HEADER_THREADS = 8
@@ -41,6 +41,7 @@ class PairData:
         image_size: (height, width) in pixels, of every image.
         skeleton: the joints that the keypoints stand for.
         use_bg: whether batches hold the target's background, `<stem of the target>_BG.jpg`.
+        alpha: the paths in `files()` of images whose pixels may be transparent; they lie on white.
     """
 
     pairs: pd.DataFrame
@@ -49,6 +50,7 @@ class PairData:
     image_size: tuple[int, int]
     skeleton: Skeleton
     use_bg: bool = False
+    alpha: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -124,8 +126,7 @@ def open_pairs(
     opened = PairData(pairs, annotations, places.images, (image_size[0], image_size[1]), skeleton, use_bg)
     _check_pairs(opened, places.pairs)
     _check_keypoints(opened)
-    _check_images(opened)
-    return opened
+    return replace(opened, alpha=_check_images(opened))
 
 
 def _check_pairs(data: PairData, pairs_path: Path) -> None:
@@ -164,8 +165,10 @@ def _check_keypoints(data: PairData) -> None:
         )
 
 
-def _check_images(data: PairData) -> None:
-    def check(path: str) -> None:
+def _check_images(data: PairData) -> frozenset[str]:
+    """Checks that every image can be decoded and has the right size, and returns those that may be transparent."""
+
+    def check(path: str) -> bool:
         header = read_header(path)
         if header.mode not in DECODED.get(header.format, ()):
             raise InputError(
@@ -179,7 +182,14 @@ def _check_images(data: PairData) -> None:
                 f"{path}: {height}x{width} pixels (height x width), the networks take {wanted_height}x{wanted_width}; "
                 "resize the images and their annotations"
             )
+        return header.alpha
 
     with ThreadPoolExecutor(min(_HEADER_THREADS, 2 * (os.cpu_count() or 1))) as threads:
-        for _ in threads.map(check, data.files()):
-            pass
+        files = data.files()
+        alpha = frozenset(path for path, has_alpha in zip(files, threads.map(check, files), strict=True) if has_alpha)
+    if alpha:
+        count = f"{len(alpha)} of {len(files)} images have an alpha channel"
+        warnings.warn(
+            f"{data.images_dir}: {count}; where they are transparent, they lie on white", InputWarning, stacklevel=3
+        )
+    return alpha

@@ -24,6 +24,7 @@ from pose_gan.files.folders import list_images
 from pose_gan.files.images import image_size, read_image
 from pose_gan.poses.drawing import write_image
 from pose_gan.poses.sequences import frame_order
+from pose_gan.versions import install
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
 OUTPUTS = "a name that ends in .gif or .mp4, or without a suffix for a folder of PNG images"
@@ -100,7 +101,7 @@ def require_video(path: str | os.PathLike[str]) -> None:
     """Raises InputError if PyAV is absent."""
     if importlib.util.find_spec("av") is None:
         raise InputError(
-            f'{path}: videos need PyAV; install it with: pip install "pose_gan[video]"; GIFs and folders need nothing'
+            f"{path}: videos need PyAV; install it with: {install('video')}; GIFs and folders need nothing"
         )
 
 

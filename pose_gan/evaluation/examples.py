@@ -50,7 +50,8 @@ def values_of(scores: Scores, metric: str) -> np.ndarray:
 
 def caption(scores: Scores, row: int) -> str:
     """The scores of a pair in words."""
-    shown = [name for name in CAPTION if name in scores.generated]
+    results = scores.generated  # a metric that left pairs out has no scores of single images
+    shown = [name for name in CAPTION if name in results and results[name].values is not None]
     return ", ".join(f"{METRICS[name].title} {values_of(scores, name)[row]:.3f}" for name in shown)
 
 

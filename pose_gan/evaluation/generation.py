@@ -25,8 +25,9 @@ from tqdm import tqdm
 from pose_gan.data.batches import iterate, ordered_batches
 from pose_gan.data.pair_data import PairData
 from pose_gan.errors import InputError
+from pose_gan.evaluation.saved_scores import GENERATION_FILE
 from pose_gan.evaluation.scoring import score
-from pose_gan.evaluation.strip_names import strip_name
+from pose_gan.evaluation.strip_names import strip_name, strip_name_problem
 from pose_gan.evaluation.strips import read_strip
 from pose_gan.files.atomic import remove_parts
 from pose_gan.files.folders import list_images, make_folder
@@ -38,7 +39,6 @@ from pose_gan.poses.drawing import strip, to_uint8, write_image
 
 __all__ = ["generate", "read_strip", "score", "strip_name"]
 
-GENERATION_FILE = "generation.json"
 GENERATED_FOLDER = "generated"
 BATCH_SIZE = 16  # the fastest on a CPU; on a GPU a larger batch may be faster
 WRITERS = 2  # threads; compressing a PNG takes less than generating its image
@@ -72,10 +72,13 @@ def generate(
         overwrite: whether images of another generator may be replaced.
         truncate: whether generated images are cut to 8 bits, as in the authors' release, and not rounded.
     Returns: the number of pairs that this call generated.
-    Raises: InputError: `output_dir` holds images of something else, or another program writes into it; an
-        image cannot be read; the generator's output is not finite.
+    Raises: InputError: `output_dir` holds images of something else, or another program writes into it; the names of
+        a pair are too long for a strip; an image cannot be read; the generator's output is not finite.
     """
     output_dir = Path(output_dir)
+    for pair in data.pairs.to_numpy():
+        if problem := strip_name_problem(*pair):
+            raise InputError(problem)
     with only_program(make_folder(output_dir) / LOCK):
         done = _claim(output_dir, _fingerprint(generator, data, dropout), overwrite)
         return _write_missing(compiled(generator, dropout), data, output_dir, done, batch_size, truncate)

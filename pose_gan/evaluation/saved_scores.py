@@ -19,6 +19,7 @@ from pose_gan.metrics import METRICS
 from pose_gan.model_files.run_folder import OPTIONS
 
 SCORES_FILE, PER_PAIR_FILE = "metrics.json", "metrics_per_pair.csv"
+GENERATION_FILE = "generation.json"  # beside them, if `pose-gan test` generated the images
 
 
 @dataclass(frozen=True, eq=False)

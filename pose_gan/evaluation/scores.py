@@ -28,7 +28,8 @@ class Scores:
 
     Attributes:
         rows: name in `ROWS` → metric name → outcome, in the order of tables. `generated` and `copy_source` (the
-            trivial answer: the unchanged source image) are always there, `real` is there on request.
+            trivial answer: the unchanged source image; absent where sources are not known) are there, `real` is there
+            on request.
         images: the scored images; their pairs give the order of all per-image values.
     """
 
@@ -106,8 +107,16 @@ class Scores:
             "   ".join((f"{first:<{widths[0]}}", *(f"{cell:>{n}}" for cell, n in zip(cells, widths[1:], strict=True))))
             for first, *cells in lines
         ]
-        shown += ["", "compares with"]
-        shown += _grouped({name: METRICS[name].protocol for name in self.generated})
+        if crossed := int(self.images.crossed.sum()):
+            shown += [
+                "",
+                f"{crossed} of {len(self.images)} pairs show two persons, by their names (--person REGEX gives another "
+                "rule). Scores against another person's picture mean nothing, so metrics that compare with the target "
+                "image leave these pairs out.",
+            ]
+        if self.generated:
+            shown += ["", "compares with"]
+            shown += _grouped({name: METRICS[name].protocol for name in self.generated})
         if self.not_computed:
             shown += ["", "not computed", *_grouped(self.not_computed)]
         return "\n".join(shown)
@@ -139,6 +148,7 @@ class Scores:
         values = {
             "metrics": self.to_dict(),
             "count": len(self.images),
+            "pairs_of_two_persons": int(self.images.crossed.sum()),
             "images": str(self.images.folder),
             "image_size": list(self.images.image_size),
             "run": run or {},

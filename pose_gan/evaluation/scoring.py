@@ -6,6 +6,7 @@ kept in memory, at most a few numbers per image.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pose_gan.data.pair_data import PairData
+from pose_gan.data.pairs import person_of
 from pose_gan.evaluation.scores import ROWS, Scores
 from pose_gan.evaluation.strips import JudgedImages, strips_of
 from pose_gan.metrics import (
@@ -26,12 +28,14 @@ from pose_gan.metrics import (
     MetricOptions,
     NotComputed,
     Outcome,
+    Result,
     create_metrics,
 )
 
 BATCH = 16  # pairs
 READERS, AHEAD = 2, 3  # number of threads; number of batches that are read ahead
 NO_KEYPOINTS = "needs the keypoints of the target images: --dataset NAME, or --annotations FILE.csv"
+CROSSED = "each pair shows two persons, and scores against another person's picture mean nothing"
 
 Metrics = dict[str, Metric | NotComputed]
 
@@ -77,30 +81,53 @@ class Scorer:
         rows = [row for row in ROWS if real or row != "real"]
         self._rows: dict[str, Metrics] = {row: create_metrics(names, options) for row in rows}
 
+    @property
+    def computed(self) -> list[str]:
+        """Names of the metrics that can be computed, as far as is known before the images are."""
+        return [name for name, metric in self._rows["generated"].items() if not isinstance(metric, NotComputed)]
+
+    @property
+    def not_computed(self) -> dict[str, str]:
+        """The names of the other metrics, with reasons."""
+        metrics = self._rows["generated"].items()
+        return {name: metric.reason for name, metric in metrics if isinstance(metric, NotComputed)}
+
     def __call__(self, images: JudgedImages) -> Scores:
+        if not images.has_sources:
+            self._rows.pop("copy_source")
         for metrics in self._rows.values():
             for name in metrics:
                 if METRICS[name].needs_keypoints and images.annotations is None:
                     metrics[name] = NotComputed(NO_KEYPOINTS)
+                elif METRICS[name].needs_target and images.crossed.all():
+                    metrics[name] = NotComputed(CROSSED)
+        done = 0
         with tqdm(total=len(images), unit="pair", desc="Scoring") as progress:
             for batch, sources in self._batches(images):
                 judged = {"generated": batch.generated, "copy_source": sources, "real": batch.reference}
+                same = ~images.crossed[done : done + len(batch)]
+                done += len(batch)
+                of_one_person = batch if same.all() else batch.select(same)
                 for row, metrics in self._rows.items():
-                    _update(metrics, batch if row == "generated" else batch.instead(judged[row]))
+                    judge = batch if row == "generated" else batch.instead(judged[row])
+                    with_target = of_one_person if row == "generated" else of_one_person.instead(judged[row][same])
+                    _update(metrics, judge, with_target)
                 progress.update(len(batch))
-        return Scores({row: _outcomes(metrics) for row, metrics in self._rows.items()}, images)
+        whole = not images.crossed.any()
+        return Scores({row: _outcomes(metrics, whole) for row, metrics in self._rows.items()}, images)
 
     def _batches(self, images: JudgedImages) -> Iterator[tuple[ImageBatch, np.ndarray]]:
         """Batches and their source images `(N, H, W, 3)`. Threads read them ahead, and draw masks if needed."""
-        computed = [name for name, metric in self._rows["generated"].items() if not isinstance(metric, NotComputed)]
-        masked = any(METRICS[name].needs_keypoints for name in computed)
+        masked = any(METRICS[name].needs_keypoints for name in self.computed)
 
         def prepare(start: int) -> tuple[ImageBatch, np.ndarray]:
             rows = range(start, min(start + BATCH, len(images)))
             sources, targets, generated = (np.stack(column) for column in zip(*map(images.read, rows), strict=True))
             keypoints, pairs = images.target_keypoints[start : start + BATCH], images.pairs[start : start + BATCH]
             names = tuple((str(a), str(b)) for a, b in pairs.to_numpy())
-            batch = ImageBatch(generated, targets, keypoints, images.skeleton, names, sources)
+            known = sources if images.has_sources else None
+            person = images.person or person_of
+            batch = ImageBatch(generated, targets, keypoints, images.skeleton, names, known, person)
             if masked:
                 _ = batch.masked_generated, batch.masked_reference  # computed while another batch is scored
             return batch, sources
@@ -115,21 +142,27 @@ class Scorer:
                 yield reading.popleft().result()
 
 
-def _update(metrics: Metrics, batch: ImageBatch) -> None:
+def _update(metrics: Metrics, batch: ImageBatch, with_target: ImageBatch) -> None:
+    """Gives metrics a batch; those that compare with the target image get `with_target`, the pairs of one person."""
     for name, metric in metrics.items():
-        if isinstance(metric, NotComputed):
+        judged = with_target if METRICS[name].needs_target else batch
+        if isinstance(metric, NotComputed) or not len(judged):
             continue
         try:
-            metric.update(batch)
+            metric.update(judged)
         except CannotCompute as error:
             metrics[name] = NotComputed(str(error))
 
 
-def _outcomes(metrics: Metrics) -> dict[str, Outcome]:
+def _outcomes(metrics: Metrics, whole: bool) -> dict[str, Outcome]:
+    """The results. Unless `whole`, metrics that compare with the target image lack pairs, and give no single scores."""
     outcomes: dict[str, Outcome] = {}
     for name, metric in metrics.items():
         try:
-            outcomes[name] = metric if isinstance(metric, NotComputed) else metric.result()
+            outcome = metric if isinstance(metric, NotComputed) else metric.result()
         except CannotCompute as error:
-            outcomes[name] = NotComputed(str(error))
+            outcome = NotComputed(str(error))
+        if METRICS[name].needs_target and not whole and isinstance(outcome, Result):
+            outcome = dataclasses.replace(outcome, values=None)
+        outcomes[name] = outcome
     return outcomes

@@ -11,12 +11,24 @@ from pose_gan.errors import InputError
 from pose_gan.files.folders import IMAGE_SUFFIXES
 
 SEPARATORS = ("___", "_2_", "_")  # separators between the two names in PATN, in GFLA and in the release
+LONGEST = 255  # bytes of a file name, in all usual file systems
 TAIL = "_vis"  # PATN and GFLA put it after the two names
 
 
 def strip_name(source: str, target: str) -> str:
     """`a.jpg`, `b.jpg` → `a.jpg_b.jpg.png`, as in the release."""
     return f"{source}_{target}.png"
+
+
+def strip_name_problem(source: str, target: str) -> str | None:
+    """The reason why no file can have the name of a pair's strip; None if one can."""
+    length = len(strip_name(source, target).encode())
+    if length <= LONGEST:
+        return None
+    return (
+        f"the strip of {source} -> {target} would have a name of {length} bytes, and a file system takes at most "
+        f"{LONGEST}; shorten the names of the images"
+    )
 
 
 def spellings(names: Iterable[str]) -> dict[str, str]:
@@ -50,6 +62,18 @@ def split_name(
         shown = " or ".join(f"{a} -> {b}" for a, b in sorted(readings))
         raise InputError(f"{name}: this name may mean {shown}; rename it, or give separate folders")
     return readings.pop() if readings else None
+
+
+def target_in(name: str, targets: Mapping[str, str]) -> tuple[str, str] | None:
+    """What the name of a strip has in front of a target's name, and the target; None if it ends with no target's name.
+
+    Args: as for `split_name`.
+    Raises: InputError: the name ends with the names of several targets.
+    """
+    readings = {targets[right]: left for left, right in sorted(_splits(name), reverse=True) if right in targets}
+    if len(readings) > 1:
+        raise InputError(f"{name}: this name may end with {' or '.join(sorted(readings))}; rename it, or give --source")
+    return next(((left, target) for target, left in readings.items()), None)
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from pose_gan.data.pair_data import PairData
-from pose_gan.data.pairs import read_pairs
+from pose_gan.data.pairs import Person, read_pairs
 from pose_gan.errors import InputError
-from pose_gan.evaluation.strip_names import TAIL, spellings, split_name, strip_name
+from pose_gan.evaluation.strip_names import TAIL, spellings, split_name, strip_name, target_in
 from pose_gan.files.folders import list_images
 from pose_gan.files.images import image_size as size_of
 from pose_gan.files.images import read_image
@@ -36,15 +36,16 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, eq=False)
 class JudgedImages:
-    """Source, target and generated image of pairs, on disk.
+    """Source, target and generated image of pairs, on disk. The sources may be unknown.
 
     Attributes:
         pairs: columns `from` and `to`, image names.
-        files: for each pair its strip, or its source, target and generated image.
+        files: for each pair its strip, or its source, target and generated image, or the latter two.
         image_size: (height, width) in pixels, of every image.
         folder: the folder of the generated images.
         annotations: keypoints of at least all target images; None: they are not known.
         skeleton: the skeleton of the keypoints.
+        person: the person in an image name; None: the names are not known to tell it.
     """
 
     pairs: pd.DataFrame
@@ -53,6 +54,7 @@ class JudgedImages:
     folder: Path
     annotations: Annotations | None = None
     skeleton: Skeleton = COCO18
+    person: Person | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -64,18 +66,30 @@ class JudgedImages:
             return np.full((len(self), self.skeleton.num_joints, 2), -1)
         return self.annotations.keypoints[[self.annotations.rows[name] for name in self.pairs["to"]]]
 
+    @property
+    def has_sources(self) -> bool:
+        return len(self.files[0]) != 2
+
+    @cached_property
+    def crossed(self) -> np.ndarray:
+        """Whether source and target show two persons, by their names; bool `(len(self),)`."""
+        if self.person is None:
+            return np.zeros(len(self), bool)
+        return np.array([self.person(a) != self.person(b) for a, b in self.pairs.to_numpy()], bool)
+
     def read(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Source, target and generated image of a pair, each uint8 `(H, W, 3)`.
+        """Source, target and generated image of a pair, each uint8 `(H, W, 3)`. A source that is not known is white.
 
         Raises: InputError: an image is absent, unreadable or of another size.
         """
         if len(self.files[row]) == 1:
             return read_strip(self.files[row][0], self.image_size)
-        source, target, generated = (read_image(path) for path in self.files[row])
-        for path, image in zip(self.files[row], (source, target, generated), strict=True):
+        images = [read_image(path) for path in self.files[row]]
+        for path, image in zip(self.files[row], images, strict=True):
             if image.shape[:2] != self.image_size:
                 raise InputError(f"{path}: {_text(image.shape)}, expected {_text(self.image_size)}")
-        return source, target, generated
+        *source, target, generated = images
+        return source[0] if source else np.full_like(target, 255), target, generated
 
 
 def read_strip(path: str | os.PathLike[str], image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -101,9 +115,13 @@ def read_strip(path: str | os.PathLike[str], image_size: tuple[int, int]) -> tup
 # ------------------------------------------------------------------------------------- finding
 
 
-def strips_of(folder: str | os.PathLike[str], data: PairData) -> JudgedImages:
+def strips_of(folder: str | os.PathLike[str], data: PairData, person: Person | None = None) -> JudgedImages:
     """The strips of all pairs in `data`; other files in the folder have no effect.
 
+    Args:
+        folder: the folder of the strips.
+        data: the pairs.
+        person: the person in an image name; None: the names are not known to tell it.
     Raises: InputError: the folder or a strip is missing; the message names the first missing strip.
     """
     folder, present = Path(folder), set(list_images(folder))
@@ -115,7 +133,7 @@ def strips_of(folder: str | os.PathLike[str], data: PairData) -> JudgedImages:
             "or give the pair list that they were made from"
         )
     files = [(folder / name,) for name in names]
-    return JudgedImages(data.pairs, files, data.image_size, folder, data.annotations, data.skeleton)
+    return JudgedImages(data.pairs, files, data.image_size, folder, data.annotations, data.skeleton, person)
 
 
 def find_strips(
@@ -150,32 +168,41 @@ def find_strips(
 
 
 def find_folders(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | None,
     target: str | os.PathLike[str],
     generated: str | os.PathLike[str],
     annotations: Annotations | None = None,
     pair_list: str | os.PathLike[str] | None = None,
     skeleton: Skeleton = COCO18,
 ) -> JudgedImages:
-    """Finds images in three folders, matched by name.
+    """Finds images in three folders, or in two without the sources, matched by name.
 
     A generated image belongs to the source and the target image of the same name (suffixes may differ). If its name is
     that of a strip, it belongs to the two images from whose names it is made.
 
-    Args: as for `find_strips`.
+    Args: as for `find_strips`; `source` may be None. Then the `from` of a pair is what a strip's name has in front of
+        the target's name, or the name of the generated image.
     Raises: InputError: as for `find_strips`; or an image has no source or target.
     """
     folder = Path(generated)
-    sources, targets = (spellings(list_images(path)) for path in (source, target))
+    wanted, targets = _read_pairs(pair_list), spellings(list_images(target))
+    named = spellings({name for name, _ in wanted}) if wanted else {}  # the sources, where only their names are known
+    sources = spellings(list_images(source)) if source is not None else None
 
     def pair_of(name: str) -> Pair | None:
         for spelling in (name, Path(name).stem):
-            if spelling in sources and spelling in targets:
-                return sources[spelling], targets[spelling]
-        return split_name(name, sources, targets)
+            if spelling in targets and (sources is None or spelling in sources):
+                return (name if sources is None else sources[spelling]), targets[spelling]
+        if sources is not None:
+            return split_name(name, sources, targets)
+        pair = target_in(name, targets)
+        return pair and (named.get(pair[0], pair[0]), pair[1])
 
-    pairs = _chosen(folder, {name: pair_of(name) for name in list_images(folder)}, _read_pairs(pair_list))
-    files = [(Path(source) / a, Path(target) / b, folder / name) for name, (a, b) in pairs.items()]
+    pairs = _chosen(folder, {name: pair_of(name) for name in list_images(folder)}, wanted)
+    images = [(Path(target) / b, folder / name) for name, (_, b) in pairs.items()]
+    files: list[tuple[Path, ...]] = [*images]
+    if source is not None:
+        files = [(Path(source) / a, *paths) for (a, _), paths in zip(pairs.values(), images, strict=True)]
     size = _common_size(files)
     return _checked(JudgedImages(_table(pairs), files, size, folder, annotations, skeleton))
 

@@ -2,20 +2,22 @@
 
 A file is `:`-separated, with the header `name:keypoints_y:keypoints_x` and one row per image:
 `0224_c6s1_055726_02.jpg: [8, 23, …]: [39, 37, …]`. The integers are pixels from the top and from
-the left; −1 means that the joint was not found.
+the left; −1 means that the joint was not found. Numbers with fractions, as other programs write
+them, are rounded to pixels when they are read.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, InputWarning
 from pose_gan.files.text import read_lines, write_text
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
@@ -75,19 +77,23 @@ def has_required_joints(keypoints: np.ndarray, skeleton: Skeleton = COCO18) -> n
 def read_annotations(path: str | os.PathLike[str], skeleton: Skeleton = COCO18) -> Annotations:
     """Reads an annotation CSV.
 
+    Coordinates with fractions are rounded to whole pixels, and an `InputWarning` says how many joints have some. A
+    coordinate between −1 and 0 becomes 0, because only −1 itself means that the joint was not found.
+
     Args:
         path: the file.
         skeleton: its joints are the joints of the file, in the same order.
-    Raises: InputError: a value does not fit: the header is wrong, a name is missing or repeated, a cell is
-        not a list of one integer per joint of the skeleton, or a value is below −1 or above 65535. The
-        message names file, row and column of the first such value.
+    Raises: InputError: a value does not fit: the header is wrong, a name is missing, repeated or the path of a
+        file in a folder, a cell is not a list of one number per joint of the skeleton, or a value is below −1
+        or above 65535. The message names file, row and column of the first such value.
     """
     lines = read_lines(path)
     if not lines or lines[0].strip() != HEADER:
         got = lines[0].strip()[:80] if lines else "an empty file"
         raise InputError(f"{path}, row 1: the header must be '{HEADER}', got '{got}'")
     names: list[str] = []
-    values: list[list[list[int]]] = []
+    values: list[list[list[float]]] = []
+    rounded = 0
     first_row: dict[str, int] = {}
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
@@ -98,16 +104,26 @@ def read_annotations(path: str | os.PathLike[str], skeleton: Skeleton = COCO18) 
         name = cells[0].strip()
         if not name:
             raise InputError(f"{path}, row {number}, column name: empty")
+        if problem := name_problem(name):
+            raise InputError(f"{path}, row {number}, column name: {name!r}: {problem}")
         if name in first_row:
             raise InputError(f"{path}, row {number}: {name} stands in row {first_row[name]} already; keep one")
         first_row[name] = number
         where = f"{path}, row {number} ({name})"
         names.append(name)
-        values.append(
-            [
-                _parse_cell(cell, skeleton.num_joints, f"{where}, column {column}")
-                for column, cell in zip(HEADER.split(":")[1:], cells[1:], strict=True)
-            ]
+        pose = [
+            _parse_cell(cell, skeleton.num_joints, f"{where}, column {column}")
+            for column, cell in zip(HEADER.split(":")[1:], cells[1:], strict=True)
+        ]
+        if float in {type(value) for axis in pose for value in axis}:
+            rounded += sum(y % 1 != 0 or x % 1 != 0 for y, x in zip(*pose, strict=True))
+            pose = [[MISSING if value == MISSING else max(round(value), 0) for value in axis] for axis in pose]
+        values.append(pose)
+    if rounded:
+        warnings.warn(
+            f"{path}: {rounded} joints have coordinates with fractions; they were rounded to whole pixels",
+            InputWarning,
+            stacklevel=2,
         )
     shape = (len(names), 2, skeleton.num_joints)
     keypoints = np.asarray(values, dtype=np.int32).reshape(shape).transpose(0, 2, 1)
@@ -138,6 +154,11 @@ def name_problem(name: str) -> str | None:
         return "an image name that is empty, has a line break, or begins or ends with a blank; rename the image"
     if any("\ud800" <= letter <= "\udfff" for letter in name):  # Python's form of bytes that are not text
         return "an image name that is not UTF-8 text; rename the image"
+    if "/" in name or "\0" in name:
+        return (
+            "an image name that is a path; the images of a split lie in one folder, without folders in it: move them "
+            "there, and write plain file names"
+        )
     return None
 
 
@@ -147,16 +168,21 @@ def format_row(name: str, keypoints: np.ndarray) -> str:
     return f"{name}: {y}: {x}"
 
 
-def _parse_cell(text: str, count: int, where: str) -> list[int]:
+def _parse_cell(text: str, count: int, where: str) -> list[int | float]:
+    """The numbers of a cell."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
-    if not isinstance(value, list) or not all(type(item) is int for item in value):
+    if not isinstance(value, list) or not {type(item) for item in value} <= {int, float}:
         raise InputError(f"{where}: expected a list of {count} integers, got '{text.strip()[:60]}'")
     if len(value) != count:
         raise InputError(f"{where}: {len(value)} integers, expected {count}, one a joint (-1 = not found)")
     for position, item in enumerate(value, start=1):
+        if item != item:
+            raise InputError(
+                f"{where}: value {item} (number {position}) is no number; write -1 where nothing was found"
+            )
         if item < MISSING:
             raise InputError(f"{where}: value {item} (number {position}) is below -1; -1 means not found")
         if item > LARGEST:

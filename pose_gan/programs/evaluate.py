@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy as np
 
 from pose_gan import runtime
 from pose_gan.config import DataConfig
+from pose_gan.data.pairs import person_by
 from pose_gan.errors import InputError
 from pose_gan.files.folders import dataset_path, make_folder
 from pose_gan.poses.keypoints import Annotations, read_annotations
@@ -31,13 +33,14 @@ if TYPE_CHECKING:
 
 EPILOG = """examples:
   pose-gan evaluate output/generated_images --dataset market --report output/report.html
-  pose-gan evaluate --source photos --target truth --generated results --metrics ssim,lpips --output_dir scores"""
+  pose-gan evaluate --source photos --target truth --generated results --metrics ssim,lpips --output_dir scores
+  pose-gan evaluate --target truth --generated results --output_dir scores"""
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = verb_parser(
         "evaluate",
-        "Scores generated images against the real ones: strips source|target|generated, or three folders.",
+        "Scores generated images against the real ones: strips source|target|generated, or separate folders.",
         EPILOG,
     )
     images = parser.add_argument_group("images")
@@ -48,9 +51,16 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder of strips of one size, named <from>_<to>.png as by pose-gan test and the release; names and "
         "strips of PATN (five pictures) are understood too",
     )
-    for kind in ("source", "target", "generated"):
+    for kind in ("target", "generated"):
         images.add_argument(f"--{kind}", metavar="DIR", help=f"instead of FOLDER: folder of the {kind} images")
+    images.add_argument(
+        "--source",
+        metavar="DIR",
+        help="with these two: folder of the source images (default: none; only identity, and the scores of copied "
+        "sources, need it)",
+    )
     images.add_argument("--pairs", metavar="FILE.csv", help="score these pairs (default: all pairs found)")
+    flags.add_person_argument(images)
     poses = parser.add_argument_group("keypoints of the target images (mask and pose metrics need them)")
     poses.add_argument(
         "--annotations",
@@ -98,12 +108,17 @@ def _find(args: argparse.Namespace) -> JudgedImages:
     from pose_gan.evaluation.strips import find_folders, find_strips
 
     folders = (args.source, args.target, args.generated)
-    if bool(args.folder) == any(folders) or (any(folders) and not all(folders)):
-        raise InputError("give a FOLDER of strips, or all of --source DIR, --target DIR and --generated DIR")
+    if bool(args.folder) == any(folders) or (any(folders) and not all(folders[1:])):
+        raise InputError(
+            "give a FOLDER of strips, or both --target DIR and --generated DIR, with or without --source DIR"
+        )
     annotations = _annotations(args)
     if args.folder:
-        return find_strips(args.folder, annotations, args.pairs, args.skeleton)
-    return find_folders(*folders, annotations, args.pairs, args.skeleton)
+        images = find_strips(args.folder, annotations, args.pairs, args.skeleton)
+    else:
+        images = find_folders(*folders, annotations, args.pairs, args.skeleton)
+    tells_persons = args.dataset or args.person  # images of any program may have names that mean nothing
+    return dataclasses.replace(images, person=person_by(args.person) if tells_persons else None)
 
 
 def _annotations(args: argparse.Namespace) -> Annotations | None:

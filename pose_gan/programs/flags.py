@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from pose_gan import config as c
 from pose_gan.config import DataConfig
+from pose_gan.data.pairs import person_by
 from pose_gan.errors import InputError
 from pose_gan.estimators.base import COLOUR_ORDERS, INPUT_RANGES
 from pose_gan.poses.skeleton import Skeleton, load_skeleton
@@ -62,7 +63,11 @@ def skeleton(path: str) -> Skeleton:
 
 
 def add_config_arguments(
-    parser: argparse.ArgumentParser, kind: type, title: str, names: Collection[str] | None = None
+    parser: argparse.ArgumentParser,
+    kind: type,
+    title: str,
+    names: Collection[str] | None = None,
+    left_out: Collection[str] = (),
 ) -> None:
     """Adds a flag for each field of the settings class `kind`. Flags that are not given are absent from the result.
 
@@ -71,11 +76,12 @@ def add_config_arguments(
         kind: the settings class, a dataclass.
         title: title of the group of flags.
         names: names of the fields; None: all fields.
+        left_out: names of fields that get no flag.
     """
     group = parser.add_argument_group(title)
     descriptions, hints = field_descriptions(kind), typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
-        if names is not None and field.name not in names:
+        if (names is not None and field.name not in names) or field.name in left_out:
             continue
         options: dict[str, Any] = {"type": _flag_type(field.name, hints[field.name]), "default": argparse.SUPPRESS}
         if field.name in CHOICES:
@@ -96,6 +102,26 @@ def add_config_arguments(
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `--dataset --images_dir --annotations_dir --pairs_dir`."""
     add_config_arguments(parser, DataConfig, "data")
+
+
+def add_person_argument(group: argparse._ActionsContainer) -> None:
+    """Adds `--person`; `pose_gan.data.pairs.person_by` makes the rule of its value."""
+    group.add_argument(
+        "--person",
+        type=_person,
+        metavar="REGEX",
+        help="which part of an image's name is the person: what the regular expression finds, or its first (group), "
+        "such as '^[^-]+' for anna-1.jpg; '': no part of it, since all images show one person or one animal "
+        "(default: up to the first _, or the last one in DeepFashion's names)",
+    )
+
+
+def _person(text: str) -> str:
+    try:
+        person_by(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def pick(kind: type[Config], args: argparse.Namespace, base: Config | None = None) -> Config:

@@ -1,4 +1,4 @@
-"""`pose-gan test`: generates the images of a test split with a trained generator, and scores them."""
+"""`pose-gan test`: generates the images of a split with a trained generator, and scores them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from pose_gan import runtime
 from pose_gan.config import DataConfig, ModelConfig, RunConfig
+from pose_gan.data.pairs import person_by
 from pose_gan.data.places import places_of
 from pose_gan.errors import InputError
 from pose_gan.model_files.run_folder import OPTIONS, model_file, read_options
 from pose_gan.presets import dataset_defaults
-from pose_gan.programs.flags import add_config_arguments, add_data_arguments, boolean, data_config, pick
+from pose_gan.programs.flags import (
+    add_config_arguments,
+    add_data_arguments,
+    add_person_argument,
+    boolean,
+    data_config,
+    pick,
+)
 from pose_gan.programs.score_flags import (
     add_metric_arguments,
     add_output_arguments,
@@ -35,9 +43,7 @@ EPILOG = """examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = verb_parser(
-        "test", "Generates the images of a test split with a trained generator, and scores them.", EPILOG
-    )
+    parser = verb_parser("test", "Generates the images of a split with a trained generator, and scores them.", EPILOG)
     model = parser.add_argument_group("generator")
     model.add_argument(
         "--generator_checkpoint",
@@ -50,9 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_config_arguments(parser, ModelConfig, "model (the generator's own; flags given here are compared with it)")
     add_data_arguments(parser)
-    parser.add_argument_group("pairs").add_argument(
-        "--images_for_test", type=_count, metavar="N", help="use the first N pairs (default: all in the pair file)"
-    )
+    pairs = add_pair_arguments(parser)
+    pairs.add_argument("--split", choices=["train", "test"], default="test", help="split to take (default: test)")
+    add_person_argument(pairs)
     add_metric_arguments(parser)
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -79,7 +85,19 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument(
         "--seed", type=seed, default=0, metavar="N", help="seed of example pairs and dropout (default: 0)"
     )
+    output.add_argument(
+        "--dry_run", action="store_true", help="check the flags, the data and the files of the metrics, and stop"
+    )
     return parser
+
+
+def add_pair_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Adds `--images_for_test`, and returns its group."""
+    group = parser.add_argument_group("pairs")
+    group.add_argument(
+        "--images_for_test", type=_count, metavar="N", help="use the first N pairs (default: all in the pair file)"
+    )
+    return group
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _check(args)
     run_dir, run = _run(args.generator_checkpoint)
     data_settings = data_config(args, run.data if run else None)
-    places_of(data_settings, "test").check()
+    places_of(data_settings, args.split).check()
 
     runtime.start()
     from pose_gan.data.pair_data import open_pairs
@@ -105,7 +123,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = dataset_defaults(data_settings.dataset, getattr(args, "image_size", None))
         model = pick(ModelConfig, args, run.model if run else ModelConfig(image_size=known.image_size))
     use_bg = model.use_bg and generator is not None
-    pairs = open_pairs(data_settings, "test", model.image_size, model.skeleton, use_bg, args.images_for_test)
+    pairs = open_pairs(data_settings, args.split, model.image_size, model.skeleton, use_bg, args.images_for_test)
+    person = person_by(args.person)
+    for name in pairs.names:
+        person(name)  # raises InputError if the name has none
+    if args.dry_run:
+        print(
+            f"{len(pairs)} {args.split} pairs of {len(pairs.names)} images are in order; "
+            f"metrics: {', '.join(scorer.computed)}"
+        )
+        for name, reason in scorer.not_computed.items():
+            print(f"not computed: {name}: {reason}")
+        return 0
 
     if generator is not None:
         made = generate(
@@ -118,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             truncate=model.compat == "release",
         )
         print(f"{made} images generated, {len(pairs) - made} were there already: {args.generated_images_dir}")
-    scores = scorer(strips_of(args.generated_images_dir, pairs))
+    scores = scorer(strips_of(args.generated_images_dir, pairs, person))
     history = run_dir / "metrics.jsonl" if run_dir else None
     history = history if history and history.exists() else None
     folder, options = Path(args.generated_images_dir), _options(args, data_settings, run)

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import os
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from pose_gan.config import DataConfig
 from pose_gan.data.batches import _read, iterate, ordered_batches, training_batches
 from pose_gan.data.pair_data import DECODED, PairData, open_pairs
 from pose_gan.data.pairs import read_pairs
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, InputWarning
 from pose_gan.files.images import read_header, read_image
 from pose_gan.poses.keypoints import read_annotations
 
@@ -147,7 +148,12 @@ def kinds():
         if mode.endswith("A"):
             converted.putalpha(alpha)
         yield f"{mode}.png", converted, {}
-    yield "transparent.png", image, {"transparency": (1, 2, 3)}
+    yield "transparent.png", image, {"transparency": image.getpixel((3, 3))}
+    yield "transparent_grey.png", image.convert("L"), {"transparency": image.convert("L").getpixel((3, 3))}
+    for colours, bits in ((3, 2), (13, 4), (200, 8)):
+        few = image.quantize(colours)
+        yield f"P{bits}.png", few, {"bits": bits}
+        yield f"transparent_P{bits}.png", few, {"bits": bits, "transparency": bytes(range(0, 255, 255 // colours))}
     yield "16bit.png", Image.fromarray(random.integers(0, 65536, (64, 32), dtype=np.uint16)), {}
     yield "grey.jpg", image.convert("L"), {}
     for subsampling in (0, 1, 2):
@@ -162,8 +168,29 @@ def test_pipeline_decodes_what_read_image_decodes(tmp_path, name, image, options
     image.save(tmp_path / name, **options)
     header = read_header(tmp_path / name)
     assert header.mode in DECODED[header.format]
-    decoded = _read(tf.constant(str(tmp_path / name)), (64, 32)).numpy()
-    np.testing.assert_array_equal(np.rint((decoded + 1) * 127.5), read_image(tmp_path / name))
+    assert header.alpha == (name.startswith("transparent") or name in ("RGBA.png", "LA.png"))
+    decoded = _read(tf.constant(str(tmp_path / name)), (64, 32), header.alpha).numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.testing.assert_array_equal(np.rint((decoded + 1) * 127.5), read_image(tmp_path / name))
+
+
+def test_transparent_images_of_a_data_set_lie_on_white(tiny_data):
+    """A source, a target and a background, each in batches as `read_image` reads it."""
+    first, second, *_ = tiny_data.images()
+    for path in (first, second, second.with_name(f"{second.stem}_BG.jpg")):
+        image = Image.open(path).convert("RGB")
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+        image.save(path, format="PNG")
+    with pytest.warns(InputWarning, match=r"train: 3 of 18 images have an alpha channel; .* they lie on white"):
+        data = open_tiny(tiny_data, use_bg=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = [twin(data, row) for row in range(3)]
+    for sample, values in zip(flat(iterate(ordered_batches(data, 3), data), 1), expected, strict=True):
+        for key, value in values.items():
+            np.testing.assert_allclose(sample[key], value, atol=1e-6)
+    assert expected[0]["background"][0].min() > 0.98  # the top of the picture is white
 
 
 def test_16_bit_rgb_png(tmp_path):

@@ -42,7 +42,7 @@ def set_pose(data, name, value, joint: int | slice = slice(None)):
 def test_clean_data(tiny_data, capsys):
     status, report = run(tiny_data, "--use_bg")
     assert status == 0
-    numbers = {"images": 9, "annotated": 9, "pairs": 18, "problems": {}, "notes": {}}
+    numbers = {"images": 9, "annotated": 9, "pairs": 18, "left_out": {}, "problems": {}, "notes": {}}
     assert report == {
         "dataset": "tiny",
         "image_size": [96, 64],
@@ -90,9 +90,9 @@ def test_the_size_that_images_must_have(tiny_data):
 
 def test_a_size_that_no_network_takes(tiny_data):
     for path in sorted((tiny_data.root / "train").iterdir()):
-        Image.open(path).resize((64, 100)).save(path)
+        Image.open(path).resize((63, 100)).save(path)
     (message,) = problems(tiny_data)["network_size"]
-    assert "100" in message
+    assert "100x63" in message
 
 
 def test_images_and_annotations_that_do_not_belong_together(tiny_data):
@@ -124,6 +124,7 @@ def test_joints_outside_and_nobody_found(tiny_data, capsys):
         "images": 9,
         "annotated": 9,
         "pairs": None,
+        "left_out": {"a joint of Rhip, Lhip, Lsho, Rsho was not found": 1},
         "problems": {
             "joint_outside": [
                 f"{where} 2 ({NAMES[0]}): nose at y=96, x=63 of 96x64",
@@ -183,6 +184,82 @@ def test_pairs_of_all_kinds_of_faults_at_once(tiny_data):
     assert report["splits"]["train"]["notes"] == {"pair_persons": [f"{where} 7: {NAMES[6]}, {NAMES[3]}"]}
 
 
+def test_images_that_a_rule_leaves_out_are_counted(tiny_data, capsys):
+    for number, name in enumerate(("0000_a.jpg", "-1_b.jpg", "00001_c.jpg")):
+        tiny_data.edit(tiny_data.annotations(), f"{NAMES[number]}:", f"{name}:")
+        tiny_data.images()[number].rename(tiny_data.root / "train" / name)
+    set_pose(tiny_data, NAMES[5], -1, COCO18.index("Lsho"))
+    tiny_data.pairs().unlink()
+    assert problems(tiny_data) == {}
+    said = capsys.readouterr().out
+    assert "  left out     1 image: their names start with -1 (Market-1501's junk)\n" in said
+    assert "  left out     1 image: their person is 0000 (Market-1501's distractors)\n" in said
+    assert "  left out     1 image: a joint of Rhip, Lhip, Lsho, Rsho was not found\n" in said
+
+
+def test_persons_by_a_rule_of_the_user(tiny_data, capsys):
+    problems(tiny_data)
+    assert "hint" not in capsys.readouterr().out
+    _, report = run(tiny_data, "--person", r"_(c\d)_")
+    assert report["splits"]["train"]["notes"] == {}
+    assert "  hint         all 9 valid images count as one person, 'c1'; " in capsys.readouterr().out
+    _, report = run(tiny_data, "--person", r"\d\.jpg")
+    assert len(report["splits"]["train"]["notes"]["pair_persons"]) == 18
+    with pytest.raises(InputError, match=r"--person 'x': finds no person in the name 0001_c1_1\.jpg"):
+        run(tiny_data, "--person", "x")
+
+
+def test_joints_in_the_corner_are_another_program_s_mark(tiny_data):
+    nose, neck, where = COCO18.index("nose"), COCO18.index("neck"), f"{tiny_data.annotations()}, row"
+    set_pose(tiny_data, NAMES[0], 0, nose)
+    assert run(tiny_data)[1]["splits"]["train"]["notes"] == {}  # a single one may lie there
+    set_pose(tiny_data, NAMES[2], 0, slice(nose, neck + 1))
+    status, report = run(tiny_data)
+    cases = [f"{where} 2 ({NAMES[0]}): nose", f"{where} 4 ({NAMES[2]}): nose", f"{where} 4 ({NAMES[2]}): neck"]
+    assert report["splits"]["train"]["notes"] == {"joint_zero": cases}
+    assert status == 0
+
+
+def test_images_with_an_alpha_channel_are_noted(tiny_data):
+    path = tiny_data.images()[2]
+    Image.open(path).convert("RGBA").save(path, format="PNG")
+    status, report = run(tiny_data)
+    assert status == 0
+    assert report["splits"]["train"]["notes"] == {"image_alpha": [NAMES[2]]}
+
+
+def test_hidden_files_are_no_images(tiny_data):
+    for name in ("._0001_c1_1.jpg", ".DS_Store"):
+        (tiny_data.root / "train" / name).write_bytes(b"\x00\x05\x16\x07")
+    assert problems(tiny_data) == {}
+
+
+def test_names_in_folders(tiny_data):
+    """They are refused wherever they stand; before, their images were not found, and the check found nothing wrong."""
+    tiny_data.edit(tiny_data.annotations(), NAMES[0], f"sub/{NAMES[0]}")
+    tiny_data.edit(tiny_data.pairs("test"), NAMES[0], f"sub/{NAMES[0]}")
+    _, report = run(tiny_data)
+    for problem, split in (("annotation_file", "train"), ("pair_file", "test")):
+        (message,) = report["splits"][split]["problems"][problem]
+        assert f"'sub/{NAMES[0]}': an image name that is a path; the images of a split lie in one folder" in message
+
+
+def test_names_that_are_too_long_for_a_strip(tiny_data):
+    """A strip has both names, `_` and `.png`: 125 + 125 + 5 bytes are as many as a file's name may have."""
+    first, second = (f"1_{letter * (125 - 6)}.jpg" for letter in "ab")
+    for old, new in ((NAMES[0], first), (NAMES[1], second)):
+        tiny_data.edit(tiny_data.annotations(), f"{old}:", f"{new}:")
+        (tiny_data.root / "train" / old).rename(tiny_data.root / "train" / new)
+    tiny_data.pairs().write_text(f"from,to\n{first},{second}\n")
+    assert problems(tiny_data) == {}
+    longer = second.replace("b.", "é.")  # two bytes
+    tiny_data.edit(tiny_data.annotations(), f"{second}:", f"{longer}:")
+    (tiny_data.root / "train" / second).rename(tiny_data.root / "train" / longer)
+    tiny_data.pairs().write_text(f"from,to\n{first},{longer}\n")
+    (message,) = problems(tiny_data)["strip_name"]
+    assert message.startswith(f"{tiny_data.pairs()}, row 2: the strip of {first} -> {longer} would have a name of 256 ")
+
+
 def test_backgrounds_of_targets(tiny_data):
     tiny_data.images()[1].with_name("0001_c1_2_BG.jpg").unlink()
     assert problems(tiny_data) == {}
@@ -194,7 +271,7 @@ def test_backgrounds_of_targets(tiny_data):
 
 def test_files_that_cannot_be_read_are_part_of_the_report(tiny_data):
     tiny_data.edit(tiny_data.annotations(), f"{NAMES[1]}: [", f"{NAMES[1]}: [-7, ")
-    tiny_data.edit(tiny_data.pairs("test"), "from,to", "to,from")
+    tiny_data.edit(tiny_data.pairs("test"), "from,to", "from,into")
     status, report = run(tiny_data)
     assert status == 1
     train, test = report["splits"]["train"], report["splits"]["test"]
@@ -203,7 +280,9 @@ def test_files_that_cannot_be_read_are_part_of_the_report(tiny_data):
     assert train["problems"] == {}
     assert train["annotated"] is None
     assert test["problems"] == {
-        "pair_file": [f"{tiny_data.pairs('test')}, row 1: the header must be 'from,to', got 'to,from'"]
+        "pair_file": [
+            f"{tiny_data.pairs('test')}, row 1: the header must have the columns from,to once each, got 'from,into'"
+        ]
     }
     assert test["pairs"] is None
 

@@ -12,7 +12,7 @@ from PIL import Image
 from data_prep import stats
 from data_prep.check import SplitFiles
 from data_prep.stats import count, joint_picture, spread, unseen_share
-from pose_gan.data.pairs import make_pairs
+from pose_gan.data.pairs import make_pairs, person_by
 from pose_gan.errors import InputError
 from pose_gan.poses.drawing import hues
 from pose_gan.poses.keypoints import Annotations, found, read_annotations
@@ -48,6 +48,10 @@ def test_counts_by_hand(tmp_path):
     assert numbers.images == 7
     assert numbers.sizes == {"96x64": 5, "64x32": 1}
     assert (numbers.annotated, numbers.valid, numbers.persons, numbers.pairs) == (6, 4, 2, 6)
+    assert numbers.left_out == {"a joint of Rhip, Lhip, Lsho, Rsho was not found": 2}
+    assert numbers.hint is None
+    by_side = count(files, table, COCO18, person_by("[1-9]"))
+    assert (by_side.valid, by_side.persons, by_side.left_out) == (4, 3, numbers.left_out)
     assert numbers.images_per_person == {"min": 1, "10 %": 1.2, "median": 2, "90 %": 2.8, "max": 3}
     assert numbers.height == pytest.approx({"min": 16, "10 %": 26.2, "median": 50, "90 %": 50, "max": 50})
     assert numbers.unseen == pytest.approx(2 / 6)  # from a_2, which has no Rank, to the two others
@@ -114,6 +118,16 @@ def test_program(tiny_data, tmp_path, capsys):
     width, height = Image.open(output[1]).size
     assert height > 512
     assert width > 2 * 64 * 6
+
+
+def test_program_says_what_is_left_out_and_what_is_striking(tiny_data, capsys):
+    tiny_data.edit(tiny_data.annotations(), "0001_c1_1.jpg", "0000_c1_1.jpg")
+    stats.main([*flags(tiny_data), "--split", "train"])
+    said = capsys.readouterr().out
+    assert "  left out     1 image: their person is 0000 (Market-1501's distractors)\n" in said
+    assert "hint" not in said
+    stats.main([*flags(tiny_data), "--split", "train", "--person", r"_(c\d)_"])
+    assert "  hint         all 9 valid images count as one person, 'c1'; " in capsys.readouterr().out
 
 
 def test_nobody_anywhere(tmp_path):

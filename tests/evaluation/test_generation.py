@@ -23,7 +23,7 @@ from pose_gan.evaluation.scoring import score
 from pose_gan.evaluation.strip_names import strip_name
 from pose_gan.evaluation.strips import read_strip
 from pose_gan.files.lock import LOCK, only_program
-from pose_gan.metrics import BY_DEFAULT, l1, mask_ssim, psnr, ssim
+from pose_gan.metrics import BY_DEFAULT, METRICS, MetricSpec, Result, l1, mask_ssim, psnr, ssim
 from pose_gan.model_files import formats
 from pose_gan.model_files.saving import ExportedGenerator, describe, load_generator, save_model
 from pose_gan.networks import build_generator
@@ -50,9 +50,13 @@ def folder(tmp_path):
     return tmp_path
 
 
+def data_of(folder):
+    return DataConfig("own", str(folder / "images"), str(folder / "annotations"))
+
+
 @pytest.fixture
 def data(folder):
-    return open_pairs(DataConfig("own", str(folder / "images"), str(folder / "annotations")), "test", SIZE)
+    return open_pairs(data_of(folder), "test", SIZE)
 
 
 def fake_generator(gain=-0.5, dropout=0.0):
@@ -353,6 +357,76 @@ def test_program_scores_real_images_and_says_what_it_cannot(data, folder, capsys
     lines = pd.read_csv(table)
     assert lines["ssim"].tolist() == [pytest.approx(values["ssim"]["generated"]["mean"], rel=1e-5)] * 2
     assert lines["is"].str.startswith("not computed: needs").all()
+
+
+CROSSED = [(a, b) for a in NAMES[:3] for b in NAMES[3:]]
+
+
+class Brightness:
+    """A metric that needs no target image."""
+
+    def __init__(self):
+        self.values = []
+
+    def update(self, batch):
+        self.values.append(batch.generated.mean(axis=(1, 2, 3)))
+
+    def result(self):
+        values = np.concatenate(self.values)
+        return Result(values.mean(), values.std(), len(values), values)
+
+
+def test_scores_against_another_person_are_left_out(data, folder, monkeypatch, capsys):
+    """`test` says so; a metric that needs no target stays, with all pairs, and a pair of one person keeps its score."""
+    spec = MetricSpec("bright", "brightness", True, lambda options: Brightness())
+    monkeypatch.setitem(METRICS, "bright", spec)
+    write_pairs(folder / "annotations/own-pairs-test.csv", pd.DataFrame(CROSSED, columns=["from", "to"]))
+    crossed = dataclasses.replace(data, pairs=pd.DataFrame(CROSSED, columns=["from", "to"]))
+    generate(fake_generator(), crossed, folder / "out")
+    page = folder / "r.html"
+    more = ["--load_generated_images", 1, "--metrics", "ssim,l1,bright", "--report", page, "--grid", folder / "g.png"]
+    program.main(flags(folder, *more))
+    shown = capsys.readouterr().out
+    assert "9 of 9 pairs show two persons, by their names" in shown
+    assert "SSIM, L1: each pair shows two persons, and scores against another person's picture mean nothing" in shown
+    values = json.loads((folder / "out/metrics.json").read_text(encoding="utf-8"))["metrics"]
+    strips = [read_strip(folder / "out" / strip_name(*pair), SIZE) for pair in CROSSED]
+    assert values["bright"]["generated"]["mean"] == pytest.approx(np.mean([strip[2] for strip in strips]))
+    assert values["bright"]["generated"]["count"] == 9
+    for row in ("generated", "copy_source"):
+        assert values["l1"][row]["not_computed"].startswith("each pair shows two persons")
+    with pytest.raises(InputError, match=r"--person 'c2': finds no person in the name 0001_c1s1_0\.png"):
+        program.main(flags(folder, "--load_generated_images", 1, "--person", "c2", "--dry_run"))
+    program.main(flags(folder, *more, "--person", "c1"))  # by this rule all are one person
+    assert "two persons" not in capsys.readouterr().out
+    values = json.loads((folder / "out/metrics.json").read_text(encoding="utf-8"))["metrics"]
+    assert values["l1"]["generated"]["count"] == 9
+
+
+def test_program_takes_the_training_split(data, folder, capsys):
+    for kind in ("annotation", "pairs"):
+        test = folder / f"annotations/own-{kind}-test.csv"
+        test.rename(test.with_name(f"own-{kind}-train.csv"))
+    (folder / "images/test").rename(folder / "images/train")
+    trained = open_pairs(data_of(folder), "train", SIZE)
+    generate(fake_generator(), trained, folder / "out")
+    more = ["--load_generated_images", 1, "--metrics", "l1"]
+    program.main(flags(folder, "--split", "train", *more))
+    assert "7 pairs" in capsys.readouterr().out
+    values = json.loads((folder / "out/metrics.json").read_text(encoding="utf-8"))
+    assert values["run"]["options"]["split"] == "train"
+    with pytest.raises(InputError, match="no such folder of images"):
+        program.main(flags(folder, *more))
+
+
+def test_names_that_no_strip_can_have_are_refused_before_the_first_image(data, tmp_path):
+    longest = f"0001_{'x' * 122}.png"
+    names = [*data.pairs.itertuples(index=False, name=None), (NAMES[0], longest), (longest, longest.replace("x", "y"))]
+    pairs = dataclasses.replace(data, pairs=pd.DataFrame(names, columns=["from", "to"]))
+    message = r"would have a name of 267 bytes, and a file system takes at most 255; shorten the names of the images"
+    with pytest.raises(InputError, match=message):
+        generate(fake_generator(), pairs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_program_refuses_what_cannot_work_at_once(folder):

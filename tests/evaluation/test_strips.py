@@ -206,6 +206,44 @@ def test_folders_of_equal_names(tmp_path):
         find_folders(*folders)
 
 
+def two_folders(tmp_path, names):
+    """`target/` with a.png, a_b.png and c.jpg, and `generated/` with the given names."""
+    for number, name in enumerate(
+        ["target/a.png", "target/a_b.png", "target/c.png", *(f"generated/{n}" for n in names)]
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        iio.imwrite(tmp_path / name, picture(number))
+    return tmp_path / "target", tmp_path / "generated"
+
+
+def test_folders_without_sources(tmp_path):
+    """Generated images of equal names, or with the target at the end of theirs."""
+    target, generated = two_folders(tmp_path, ["a.png", "a_b.png", "x_2_c_vis.png", "y.jpg___c.png_vis.png"])
+    images = find_folders(None, target, generated)
+    pairs = [("a.png", "a.png"), ("a_b.png", "a_b.png"), ("x", "c.png"), ("y.jpg", "c.png")]
+    assert list(images.pairs.itertuples(index=False, name=None)) == pairs
+    assert not images.has_sources
+    for row, seed in enumerate((0, 1, 2, 2)):
+        source, real, made = images.read(row)
+        assert (source == 255).all()
+        np.testing.assert_array_equal(real, picture(seed))
+        np.testing.assert_array_equal(made, picture(3 + row))
+    write_pairs(tmp_path / "pairs.csv", pd.DataFrame([("x.jpg", "c.png")], columns=["from", "to"]))
+    chosen = find_folders(None, target, generated, pair_list=tmp_path / "pairs.csv")
+    assert [file[-1].name for file in chosen.files] == ["x_2_c_vis.png"]
+    assert chosen.pairs.to_numpy().tolist() == [["x.jpg", "c.png"]]
+
+
+def test_folders_without_sources_whose_names_say_too_little(tmp_path):
+    target, generated = two_folders(tmp_path, ["x_d.png"])
+    with pytest.raises(InputError, match=r"x_d\.png: its name is not made of"):
+        find_folders(None, target, generated)
+    (generated / "x_d.png").rename(generated / "x_a_b.png")
+    iio.imwrite(target / "b.png", picture(9))
+    with pytest.raises(InputError, match=r"x_a_b\.png: this name may end with a_b\.png or b\.png; rename it, or give"):
+        find_folders(None, target, generated)
+
+
 def test_folders_of_a_data_set(tmp_path, known):
     """Generated images named as strips, beside one folder with the real ones."""
     (tmp_path / "real").mkdir()

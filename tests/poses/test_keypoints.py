@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, InputWarning
 from pose_gan.poses.keypoints import (
     HEADER,
     Annotations,
@@ -108,7 +110,10 @@ GOOD = "ok: [1, 2, 3]: [4, 5, 6]"
         ("b: [1, 2]: [4, 5, 6]", r"row 3 \(b\), column keypoints_y: 2 integers, expected 3, one a joint"),
         ("b: [1, 2, 3]: [4, 5, 6, 7]", r"row 3 \(b\), column keypoints_x: 4 integers, expected 3"),
         ("b: [1, 2, 3]: 4, 5, 6", r"row 3 \(b\), column keypoints_x: expected a list of 3 integers, got '4, 5, 6'"),
-        ("b: [1, 2.0, 3]: [4, 5, 6]", r"column keypoints_y: expected a list of 3 integers, got '\[1, 2.0, 3\]'"),
+        ("b: [1, NaN, 3]: [4, 5, 6]", r"column keypoints_y: value nan \(number 2\) is no number"),
+        ("b: [1, Infinity, 3]: [4, 5, 6]", r"column keypoints_y: value inf \(number 2\) is above 65535"),
+        ("b: [1, 2.5, 3]: [4, -1.5, 6]", r"column keypoints_x: value -1.5 \(number 2\) is below -1"),
+        ("sub/b.jpg: [1, 2, 3]: [4, 5, 6]", r"row 3, column name: 'sub/b\.jpg': an image name that is a path; "),
         ("b: [1, true, 3]: [4, 5, 6]", r"column keypoints_y: expected a list of 3 integers"),
         ("b: [1, nan, 3]: [4, 5, 6]", r"column keypoints_y: expected a list of 3 integers"),
         ("b: [1, 2, 3: [4, 5, 6]", r"column keypoints_y: expected a list of 3 integers"),
@@ -121,6 +126,29 @@ GOOD = "ok: [1, 2, 3]: [4, 5, 6]"
 def test_bad_rows(path, row, message):
     with pytest.raises(InputError, match=r"a\.csv, " + message if message.startswith("row") else message):
         read(path, GOOD, row)
+
+
+def test_fractions_are_rounded_and_said_once(path):
+    good = "b: [1.5, 2.0, -0.9]: [4.49, 5.0, 6]"
+    with pytest.warns(InputWarning) as said:
+        annotations = read(path, GOOD, good, "c: [1.0, -1.0, 3]: [4, 7.2, 6]", "d: [-0.2, 1, 1]: [1.6, 2, 2]")
+    expected = [[[1, 4], [2, 5], [3, 6]], [[2, 4], [2, 5], [0, 6]], [[1, 4], [-1, 7], [3, 6]], [[0, 2], [1, 2], [1, 2]]]
+    np.testing.assert_array_equal(annotations.keypoints, expected)
+    assert annotations.keypoints.dtype == np.int32
+    assert [str(warning.message) for warning in said] == [
+        f"{path}: 4 joints have coordinates with fractions; they were rounded to whole pixels"
+    ]
+
+
+def test_whole_numbers_are_not_rounded(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read(path, "a: [1.0, 2.0, -1.0]: [4, 5, -1]").keypoints.tolist() == [[[1, 4], [2, 5], [-1, -1]]]
+
+
+def test_names_in_folders_are_not_written(path):
+    with pytest.raises(InputError, match=r"'sub/a\.jpg': an image name that is a path; the images of a split lie in"):
+        write_annotations(path, ["sub/a.jpg"], np.zeros((1, 3, 2), int))
 
 
 def test_bad_header(path):

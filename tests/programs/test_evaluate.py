@@ -232,14 +232,53 @@ def test_program_scores_folders(folder, pictures):
     assert iio.imread(folder / "g.png").ndim == 3
 
 
+def test_program_scores_two_folders(folder, pictures, poses, capsys):
+    """There is no trivial answer, and each metric that needs no source has the score that it has with one."""
+    for kind, images in zip(("target", "generated"), pictures[1:], strict=True):
+        (folder / kind).mkdir()
+        for name, image in zip(NAMES[1::2], images, strict=True):
+            iio.imwrite(folder / kind / name.replace(".jpg", ".png"), image)
+    renamed = folder / "a.csv"
+    write_annotations(renamed, [name.replace(".jpg", ".png") for name in NAMES], poses)
+    two = ["--target", folder / "target", "--generated", folder / "generated", "--annotations", renamed]
+    values = run(folder, *two, "--report", folder / "r.html", "--grid", folder / "g.png")["metrics"]
+    assert tuple(values) == BY_DEFAULT
+    strips = run(folder, folder / "strips", "--annotations", folder / "own-annotation-test.csv")["metrics"]
+    for name, value in values.items():
+        assert value["generated"]["mean"] == pytest.approx(strips[name]["generated"]["mean"], rel=1e-9)
+        assert "copy_source" not in value
+    assert "copying the source" not in capsys.readouterr().out.split("written")[0]
+    assert (folder / "r.html").stat().st_size > 10_000
+    line = pd.read_csv(folder / "scores/metrics_per_pair.csv", nrows=1)
+    assert list(line)[:3] == ["from", "to", "ssim"]
+
+
+@pytest.mark.parametrize("flags", [["--dataset", "own"], ["--person", "^.{4}"]])
+def test_program_leaves_out_pairs_of_two_persons(folder, pictures, flags, capsys):
+    """Where names tell persons. The pairs of one person give the scores; metrics without a target keep all pairs."""
+    crossed = NAMES[0], NAMES[3]
+    iio.imwrite(folder / "strips" / strip_name(*crossed), strip(*pictures[:, 0, ..., ::-1]))
+    strips = [folder / "strips", "--metrics", "l1,psnr", "--annotations_dir", folder]
+    assert run(folder, *strips)["metrics"]["l1"]["generated"]["count"] == len(PAIRS) + 1
+    capsys.readouterr()
+    values = run(folder, *strips, *flags, "--report", folder / "r.html", "--grid", folder / "g.png")
+    said = capsys.readouterr().out
+    assert f"1 of {len(PAIRS) + 1} pairs show two persons, by their names" in said
+    assert (values["count"], values["pairs_of_two_persons"]) == (len(PAIRS) + 1, 1)
+    for row, images in (("generated", pictures[2]), ("copy_source", pictures[0])):
+        outcome = values["metrics"]["l1"][row]
+        assert outcome["mean"] == pytest.approx(l1(images, pictures[1]).mean())
+        assert outcome["count"] == len(PAIRS)
+
+
 def test_program_takes_all_metrics(folder):
     assert tuple(run(folder, folder / "strips", "--metrics", "all")["metrics"]) == tuple(METRICS)
 
 
 def test_program_refuses_what_does_not_go_together(folder):
     strips = folder / "strips"
-    both = r"give a FOLDER of strips, or all of --source DIR, --target DIR and --generated DIR"
-    for flags in ([], [strips, "--source", strips], ["--source", strips, "--target", strips]):
+    both = r"give a FOLDER of strips, or both --target DIR and --generated DIR, with or without --source DIR"
+    for flags in ([], [strips, "--source", strips], ["--source", strips, "--target", strips], ["--generated", strips]):
         with pytest.raises(InputError, match=both):
             run(folder, *flags)
     with pytest.raises(InputError, match="metric 'fame' is not known"):
