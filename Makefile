@@ -1,9 +1,15 @@
 # make demo: from nothing to people in new poses.   make test: set up and run the tests.
-# `make TENSORFLOW=tensorflow demo` installs the full TensorFlow build in place of the CPU one.
+# `make TENSORFLOW=tensorflow demo` installs the full TensorFlow build in place of the CPU one, and
+# `make TENSORFLOW=gpu demo` the build for CUDA (Linux). On Windows, make needs a POSIX shell, such as that of Git.
 
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := .venv/Scripts
+else
 PYTHON ?= python3
-TENSORFLOW ?= cpu
 BIN := .venv/bin
+endif
+TENSORFLOW ?= cpu
 SET_UP := .venv/set-up-$(TENSORFLOW)
 
 .PHONY: demo test test-slow lint types package format docs lock clean
@@ -17,14 +23,15 @@ $(SET_UP): pyproject.toml constraints.txt
 
 # The README lists these as plain commands; tests/test_readme.py compares. Each goes on where it was.
 demo: $(SET_UP) annotations/demo-pairs-test.csv
-	$(BIN)/pose-gan train --dataset demo --preset full --vgg_weights random --width 0.25 --learning_rate 4e-4 \
-		--iterations_per_epoch 400 --number_of_epochs 7 --output_dir demo/run --resume auto
+	$(BIN)/pose-gan train --dataset demo --preset dsc --gan_penalty_weight 0.05 --width 0.25 --learning_rate 4e-4 \
+		--iterations_per_epoch 400 --number_of_epochs 10 --output_dir demo/run --resume auto
 	$(BIN)/pose-gan test --generator_checkpoint demo/run --generated_images_dir demo/generated --overwrite 1 \
+		--metrics ssim,mask_ssim,l1,identity --identity_network colours \
 		--report demo/report.html --grid demo/grid.png
 	@echo "Look at demo/report.html (in a browser) and demo/grid.png."
 
 annotations/demo-pairs-test.csv: | $(SET_UP)
-	$(BIN)/pose-gan data demo --overwrite
+	$(BIN)/pose-gan data demo --scene studio --train_persons 300 --overwrite
 	$(BIN)/pose-gan data annotate --dataset demo --pose_estimator demo --overwrite
 	$(BIN)/pose-gan data pairs --dataset demo
 

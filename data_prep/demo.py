@@ -27,6 +27,7 @@ from pose_gan.poses.keypoints import has_required_joints, write_annotations
 from pose_gan.programs.verbs import verb_parser
 
 MIN_SIDE, MAX_SIDE = 64, 512  # pixels
+SCENES = ("street", "studio")
 MAX_PERSONS = 9999  # a person's number has four digits
 PREVIEW_ROWS, PREVIEW_COLUMNS, PREVIEW_HEIGHT = 10, 10, 256
 EPILOG = """examples:
@@ -57,6 +58,13 @@ def build_parser() -> argparse.ArgumentParser:
         ("--workers", "PROCESSES", str(cpus), "processes; default here: the number of CPUs"),
     ):
         parser.add_argument(flag, metavar=metavar, default=default, help=f"{text} (default: %(default)s)")
+    parser.add_argument(
+        "--scene",
+        choices=SCENES,
+        default=SCENES[0],
+        help="street: six places, where other people and objects may hide the person, as in Market-1501; studio: one "
+        "plain wall, so that the source image tells everything about the target image but the pose (default: street)",
+    )
     parser.add_argument(
         "--annotations_dir",
         metavar="DIR",
@@ -151,9 +159,9 @@ def _tasks(flags: argparse.Namespace) -> dict[str, list[PersonTask]]:
         raise InputError(f"--train_persons + --test_persons: got {train + test}; at most {MAX_PERSONS} together")
     images = _integer(flags.images_per_person, "--images_per_person", 1, 999_999)
     seed = _integer(flags.seed, "--seed", 0, 2**31 - 1)
-    size = _size(flags.size)
+    size, studio = _size(flags.size), flags.scene == "studio"
     return {
-        split: [PersonTask(seed, SPLITS.index(split), i, first + i, images, size) for i in range(count)]
+        split: [PersonTask(seed, SPLITS.index(split), i, first + i, images, size, studio) for i in range(count)]
         for split, count, first in (("train", train, 1), ("test", test, train + 1))
     }
 

@@ -11,11 +11,12 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from benchmarks import flops, geometry, inputs, memory, nn_loss, pipeline, skip, step
+from benchmarks import balance, flops, geometry, inputs, memory, nn_loss, pipeline, skip, step
 from benchmarks.__main__ import BENCHMARKS, build_parser, main
 from benchmarks.harness import Options, Table, show, time_in_turns
 from pose_gan.errors import InputError
 from pose_gan.poses.keypoints import found, has_required_joints
+from pose_gan.training.gan import GAN
 
 
 def test_quick_run_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,3 +187,23 @@ def test_table_text() -> None:
         "7",
         "x",
     ]
+
+
+def test_the_share_of_a_checkerboard() -> None:
+    y, x = np.mgrid[:8, :6]
+    board = tf.constant((-1.0) ** (y + x), tf.float32)[None, :, :, None]
+    ramp = tf.constant(1.0 * y + 2.0 * x, tf.float32)[None, :, :, None]
+    assert balance.checkerboard_share(board) == pytest.approx(1)
+    assert balance.checkerboard_share(ramp) == pytest.approx(0, abs=1e-6)
+    assert balance.checkerboard_share(tf.random.normal((1, 256, 256, 3), seed=1)) == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_pull_of_losses_is_their_gradient() -> None:
+    """The mean of pixels pulls at each of n pixels with 1/n; twice the weight pulls twice."""
+    config = step.make_config("plain", (64, 64), 2, 3, 0.125)
+    gan, batch = GAN(config), inputs.random_batch(2, (64, 64))
+    rows = {name: (weight, lambda images, target: tf.reduce_mean(images)) for name, weight in (("one", 1), ("two", 2))}
+    adversarial, one, two = balance.measure(gan, [batch], rows).rows
+    assert adversarial["ratio"] == 1
+    assert one["norm"] == pytest.approx((2 * 64 * 64 * 3) ** -0.5, rel=1e-5)
+    assert two["ratio"] == pytest.approx(2 * one["ratio"], rel=1e-5)  # type: ignore[operator]

@@ -31,6 +31,7 @@ class PersonTask:
         number: number of the person in file names.
         images: number of images.
         size: (height, width) in pixels.
+        studio: whether all images are taken in one studio.
     """
 
     seed: int
@@ -39,6 +40,7 @@ class PersonTask:
     number: int
     images: int
     size: tuple[int, int]
+    studio: bool = False
 
 
 def draw_images(task: PersonTask) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -47,7 +49,7 @@ def draw_images(task: PersonTask) -> Iterator[tuple[str, np.ndarray, np.ndarray]
     They depend only on the seed, the split, the person's index, the number of the image and the size.
     """
     identity = sample_identity(np.random.default_rng([task.seed, task.split, task.index]))
-    cameras = make_cameras(task.seed, CAMERAS)
+    cameras = make_cameras(task.seed, CAMERAS, task.studio)
     for number in range(1, task.images + 1):  # from 1: to NumPy, [a, b, c, 0] and [a, b, c] are the same seed
         rng = np.random.default_rng([task.seed, task.split, task.index, number])
         camera = cameras[(task.index + number - 1) % CAMERAS]

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from data_prep.people.clothes import Colour
-from data_prep.people.shot import Camera
+from data_prep.people.shot import STUDIO, Camera
 
 WIDE = 5  # width of a camera's panorama, image heights
 FINE = 2  # panorama pixels per image pixel
@@ -20,6 +20,7 @@ LOOKS = {  # ground, its joints, wall, things; RGB
     "campus": ((162, 152, 146), (142, 124, 116), (140, 102, 88), (176, 182, 190)),
     "lawn": ((110, 124, 84), (98, 114, 74), (160, 164, 168), (72, 88, 62)),
 }
+STUDIO_LOOK = ((206, 205, 203), (150, 149, 148))  # grey level of the wall above and of the ground below; RGB
 
 # Colours of poles and bicycles, and colours of larger things.
 THIN: tuple[Colour, ...] = ((40, 40, 44), (58, 60, 66), (30, 36, 52), (108, 110, 112), (70, 34, 34))
@@ -27,8 +28,12 @@ BROAD: tuple[Colour, ...] = ((58, 60, 66), (126, 128, 130), (64, 96, 74), (150, 
 
 
 def background(camera: Camera, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A random stretch of the camera's panorama: float32 (h, w, 3) in [0, 255]."""
+    """A random stretch of the camera's panorama: float32 (h, w, 3) in [0, 255]. In the studio it is always the same."""
     height, width = size
+    if camera.family == STUDIO:
+        above, below = np.array(STUDIO_LOOK, np.float32)
+        share = 1 / (1 + np.exp(-14 * (np.linspace(0, 1, height, dtype=np.float32) - 0.82)))
+        return np.repeat((above + share[:, None] * (below - above))[:, None], width, axis=1)
     panorama = _panorama(camera.family, camera.seed, height)
     zoom = rng.uniform(0.82, 1.0)
     tall = panorama.height * zoom

@@ -10,7 +10,9 @@ import numpy as np
 from data_prep.people.body import Arm, Leg, Pose
 
 FAMILIES = ("plaza", "park", "entrance", "street", "campus", "lawn")
+STUDIO = "studio"  # a plain wall; nothing stands before the person, and nobody else is there
 OCCLUDERS = ("none", "pole", "box", "bicycle", "edge", "person")
+OCCLUDERS_OF_STUDIO = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 OCCLUDER_WEIGHTS = (0.82, 0.03, 0.04, 0.05, 0.02, 0.04)
 
 
@@ -20,7 +22,7 @@ class Camera:
 
     Attributes:
         number: number in file names, from 1.
-        family: kind of background, one of FAMILIES.
+        family: kind of background, one of FAMILIES, or STUDIO.
         seed: seed of the background.
         gain: brightness factors of red, green, blue.
         contrast: factor of contrast; 1 = unchanged.
@@ -71,8 +73,17 @@ class Shot:
     seed: int = 0
 
 
-def make_cameras(seed: int, count: int = 6) -> tuple[Camera, ...]:
-    """The cameras of a data set, numbered from 1; each has its own place, light and image quality."""
+def make_cameras(seed: int, count: int = 6, studio: bool = False) -> tuple[Camera, ...]:
+    """The cameras of a data set, numbered from 1; each has its own place, light and image quality.
+
+    Args:
+        seed: seed of the data set.
+        count: number of cameras.
+        studio: whether all stand in one studio, in the same light.
+    """
+    if studio:
+        light = Camera(1, STUDIO, seed, blur=0.2, noise=0.5, quality=92)
+        return tuple(dataclasses.replace(light, number=number) for number in range(1, count + 1))
     cameras = []
     for number in range(1, count + 1):
         rng = np.random.default_rng([seed, 7001, number])
@@ -100,7 +111,7 @@ def sample_shot(rng: np.random.Generator, camera: Camera) -> Shot:
     """A random shot of a person in front of `camera`."""
     truncated = rng.random() < 0.1
     fill = rng.uniform(1.02, 1.2) if truncated else rng.uniform(0.86, 0.96)
-    slack = abs(1 - fill) / 2
+    slack, street = abs(1 - fill) / 2, camera.family != STUDIO
     down = (slack + 0.02) * rng.choice([-1.0, 1.0], p=[0.3, 0.7]) if truncated else slack * rng.uniform(-0.8, 0.8)
     return Shot(
         pose=sample_pose(rng),
@@ -109,8 +120,8 @@ def sample_shot(rng: np.random.Generator, camera: Camera) -> Shot:
         fill=float(fill),
         shift=(float(down), float(rng.normal(0, 0.025))),
         stretch=float(rng.uniform(1.0, 1.14)),
-        occluder=str(rng.choice(OCCLUDERS, p=OCCLUDER_WEIGHTS)),
-        company=bool(rng.random() < 0.12),
+        occluder=str(rng.choice(OCCLUDERS, p=OCCLUDER_WEIGHTS if street else OCCLUDERS_OF_STUDIO)),
+        company=bool(rng.random() < 0.12) and street,
         seed=int(rng.integers(2**31)),
     )
 

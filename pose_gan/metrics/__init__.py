@@ -23,6 +23,8 @@ from pose_gan.metrics.base import (
     Result,
 )
 from pose_gan.metrics.body_mask import body_mask
+from pose_gan.metrics.checkerboard import SPECS as _CHECKERBOARD
+from pose_gan.metrics.checkerboard import checkerboard
 from pose_gan.metrics.detection import SPECS as _DETECTION
 from pose_gan.metrics.detection import detection_score
 from pose_gan.metrics.fid import SPECS as _FID
@@ -55,6 +57,7 @@ __all__ = [
     "PerImage",
     "Result",
     "body_mask",
+    "checkerboard",
     "create_metrics",
     "default_metrics",
     "detection_score",
@@ -70,10 +73,24 @@ __all__ = [
 # The order of tables. Variants of a metric that use another network, and so have their own scale, come last.
 _ORDER = (
     *("ssim", "mask_ssim", "ssim_standard", "mask_ssim_standard", "ssim_gfla"),
-    *("l1", "psnr", "is", "mask_is", "ds", "fid", "lpips", "pckh", "identity", "identity_5", "identity_map"),
+    *(
+        "l1",
+        "psnr",
+        "checkerboard",
+        "is",
+        "mask_is",
+        "ds",
+        "fid",
+        "lpips",
+        "pckh",
+        "identity",
+        "identity_5",
+        "identity_map",
+    ),
 )
 _SPECS = {
-    spec.name: spec for spec in (*_SSIM, *_L1, *_PSNR, *_INCEPTION, *_DETECTION, *_FID, *_LPIPS, *_POSE, *_IDENTITY)
+    spec.name: spec
+    for spec in (*_SSIM, *_L1, *_PSNR, *_CHECKERBOARD, *_INCEPTION, *_DETECTION, *_FID, *_LPIPS, *_POSE, *_IDENTITY)
 }
 
 METRICS: dict[str, MetricSpec] = {name: _SPECS[name] for name in dict.fromkeys((*_ORDER, *_SPECS))}

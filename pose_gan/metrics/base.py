@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from pose_gan.data.pairs import Person, person_of
 from pose_gan.errors import InputError
 from pose_gan.metrics.body_mask import body_mask
 from pose_gan.poses.skeleton import COCO18, Skeleton
@@ -29,6 +30,7 @@ class ImageBatch:
         skeleton: the skeleton of the keypoints.
         pairs: names of the source and of the target image, one pair per image; None: not known.
         sources: uint8 `(N, H, W, 3)`, RGB: the source images; None: not known.
+        person: the person in an image name.
     """
 
     generated: np.ndarray
@@ -37,11 +39,29 @@ class ImageBatch:
     skeleton: Skeleton = COCO18
     pairs: tuple[tuple[str, str], ...] | None = None
     sources: np.ndarray | None = None
+    person: Person = person_of
     _of_targets: dict[Hashable, Any] = field(default_factory=dict, repr=False)  # shared with the batches of `instead`
     _of_all: dict[Hashable, Any] = field(default_factory=dict, repr=False, init=False)
 
     def __len__(self) -> int:
         return len(self.generated)
+
+    def select(self, rows: np.ndarray) -> ImageBatch:
+        """A batch of some of the images.
+
+        Args:
+            rows: bool `(N,)`, which images to keep.
+        """
+        pairs = None if self.pairs is None else tuple(pair for pair, kept in zip(self.pairs, rows, strict=True) if kept)
+        return ImageBatch(
+            self.generated[rows],
+            self.reference[rows],
+            self.target_keypoints[rows],
+            self.skeleton,
+            pairs,
+            None if self.sources is None else self.sources[rows],
+            self.person,
+        )
 
     def instead(self, generated: np.ndarray) -> ImageBatch:
         """A batch of the same targets with other images to judge. It keeps results that depend on the targets alone."""
@@ -140,7 +160,8 @@ class MetricOptions:
         pose_estimator: an estimator that finds the keypoints of generated images, for PCKh.
         lpips_alex, lpips_vgg, lpips_squeeze: torchvision's ImageNet weights of AlexNet, VGG-16 or SqueezeNet 1.1 (.pth,
             or .npz), for LPIPS; None: the file in PyTorch's cache.
-        identity_network: a person re-identification network (.onnx), for identity.
+        identity_network: a person re-identification network (.onnx), or `colours` (a descriptor for drawn people), for
+            identity.
     """
 
     inception_graph: str | None = None
@@ -189,6 +210,8 @@ class MetricSpec:
         protocol: the published numbers with which the metric compares, in a few words; docs/evaluation.md says more.
         by_default: whether programs compute the metric without a request, since it needs no file and little time.
         needs_keypoints: whether the metric uses the target poses; it is not computed if they are not known.
+        needs_target: whether the metric compares each image with its own target image, so that it means nothing
+            where the target shows another person than the source.
     """
 
     name: str
@@ -199,6 +222,7 @@ class MetricSpec:
     protocol: str = ""
     by_default: bool = True
     needs_keypoints: bool = False
+    needs_target: bool = False
 
 
 class PerImage:

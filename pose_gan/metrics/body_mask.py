@@ -15,9 +15,10 @@ CLOSING = 2  # half the side of the closing square, which is 5×5
 def body_mask(keypoints: np.ndarray, image_size: tuple[int, int], skeleton: Skeleton = COCO18) -> np.ndarray:
     """The mask of the body, for metrics that leave the background out.
 
-    The mask has a rectangle of half width 4 pixels along every edge of `skeleton.evaluation_edges` whose
-    two joints were found, and a disc of radius 4 at every found joint. Their union is dilated and then
-    eroded by a 5×5 square. These are not the part masks that the generator uses (paper, Section 6.1).
+    The mask has a rectangle of half width 4 pixels along every edge of `skeleton.evaluation_edges` (of
+    `skeleton.edges`, if it has none) whose two joints were found, and a disc of radius 4 at every found
+    joint. Their union is dilated and then eroded by a 5×5 square. These are not the part masks that the
+    generator uses (paper, Section 6.1).
 
     Args:
         keypoints: `(joints, 2)` or `(N, joints, 2)`, (y, x) in pixels, −1 where missing.
@@ -39,8 +40,8 @@ def body_mask(keypoints: np.ndarray, image_size: tuple[int, int], skeleton: Skel
     present = found(poses)
     poses = poses.astype(np.float64)
     spans = [_disc_spans(poses, present, image_size)]
-    if skeleton.evaluation_edges:
-        spans.append(_limb_spans(poses, present, image_size, skeleton))
+    if edges := skeleton.evaluation_edges or skeleton.edges:
+        spans.append(_limb_spans(poses, present, image_size, [skeleton.indices(edge) for edge in edges]))
     mask = _closed(_paint(spans, len(poses), image_size))
     return mask if keypoints.ndim == 3 else mask[0]
 
@@ -49,9 +50,12 @@ Spans = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Runs of pixels `[start, end)` as pose, row, start and end: int64 arrays of equal length."""
 
 
-def _limb_spans(poses: np.ndarray, present: np.ndarray, image_size: tuple[int, int], skeleton: Skeleton) -> Spans:
-    """The pixels of the rectangles. A convex polygon crosses a row in one run, between two of its sides."""
-    first, second = np.array([skeleton.indices(edge) for edge in skeleton.evaluation_edges]).T
+def _limb_spans(poses: np.ndarray, present: np.ndarray, image_size: tuple[int, int], edges: list[list[int]]) -> Spans:
+    """The pixels of the rectangles along `edges`, which are pairs of rows of a pose.
+
+    A convex polygon crosses a row in one run, between two of its sides.
+    """
+    first, second = np.array(edges).T
     pose, edge = np.nonzero(present[:, first] & present[:, second] & np.any(poses[:, first] != poses[:, second], -1))
     a, b = poses[pose, first[edge]], poses[pose, second[edge]]
     along = a - b

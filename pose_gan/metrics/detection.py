@@ -20,6 +20,8 @@ import numpy as np
 from pose_gan.errors import InputError
 from pose_gan.estimators.pretrained import graph_function, read_graph
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, PerImage, image_pair
+from pose_gan.poses.skeleton import COCO18
+from pose_gan.versions import install
 
 Detector = Callable[[np.ndarray], np.ndarray]
 """uint8 `(N, H, W, 3)`, RGB → float64 `(N,)` in [0, 1]: the highest confidence of a person box, 0 if there is none."""
@@ -102,13 +104,9 @@ def _opencv() -> Any:
     try:
         import cv2
     except ImportError as error:
-        raise CannotCompute(
-            f'needs OpenCV 4, which does not import here ({error}): pip install "pose_gan[detection]"'
-        ) from None
+        raise CannotCompute(f"needs OpenCV 4, which does not import here ({error}): {install('detection')}") from None
     if not hasattr(cv2.dnn, "readNetFromCaffe"):
-        raise CannotCompute(
-            f'OpenCV {cv2.__version__} reads no Caffe networks, 4.x does: pip install "pose_gan[detection]"'
-        )
+        raise CannotCompute(f"OpenCV {cv2.__version__} reads no Caffe networks, 4.x does: {install('detection')}")
     return cv2
 
 
@@ -178,6 +176,11 @@ def _ssdlite_file() -> Path:
 
 def _per_image(detector: Detector) -> PerImage:
     def score(batch: ImageBatch) -> np.ndarray:
+        if not batch.skeleton.is_person:
+            raise CannotCompute(
+                f"does not apply: DS is the confidence that a person is seen, and skeleton {batch.skeleton.name!r} is "
+                f"of another object (a person has the joints {', '.join(COCO18.required)})"
+            )
         return detection_score(batch.generated, detector)
 
     return PerImage(score)
@@ -193,7 +196,7 @@ def _create_caffe(options: MetricOptions) -> PerImage:
         "needs SSD300 trained on Pascal VOC 2007 and 2012, two files of the archive "
         "models_VGGNet_VOC0712_SSD_300x300.tar.gz from SSD's authors (branch ssd of weiliu89/caffe): "
         "--detector_prototxt deploy.prototxt --detector_weights VGG_VOC0712_SSD_300x300_iter_120000.caffemodel, and "
-        'OpenCV: pip install "pose_gan[detection]"'
+        f"OpenCV: {install('detection')}"
     )
 
 

@@ -1,4 +1,6 @@
-"""Identity: whether a person re-identification network finds the person of a generated image among real images.
+"""Identity: whether the person of a generated image is found among real images.
+
+A person re-identification network looks, or, for drawn people, a descriptor of colours and textures.
 
 The gallery is all real images of the test pairs, sources and targets. A generated image is a query; the source and the
 target image of its own pair are left out of the answers, so that copying the source does not find itself. A good answer
@@ -21,14 +23,17 @@ from PIL import Image
 
 from pose_gan.data.pairs import person_of
 from pose_gan.errors import InputError
+from pose_gan.metrics.appearance import describe as describe_colours
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result
 from pose_gan.metrics.ranking import average_precision, order
+from pose_gan.versions import install
 
 Describe = Callable[[np.ndarray], np.ndarray]
 """Images, uint8 `(N, H, W, 3)`, RGB → features, float32 `(N, D)`, each of length 1."""
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which re-identification networks expect
 BATCH = 32
+COLOURS = "colours"  # in place of a network; see `pose_gan.metrics.appearance`
 
 
 class Identity:
@@ -44,11 +49,13 @@ class Identity:
         self._queries: list[np.ndarray] = []
         self._pairs: list[tuple[str, str]] = []
         self._gallery: dict[str, np.ndarray] = {}
+        self._person = person_of
 
     def update(self, batch: ImageBatch) -> None:
         """Adds a batch. Raises CannotCompute: the names of the images are not known."""
         if batch.pairs is None or batch.sources is None:
-            raise CannotCompute("needs the names of the images, which tell who is who")
+            raise CannotCompute("needs the names of the images, which tell who is who, and the source images")
+        self._person = batch.person
         self._queries.append(batch.once("identity", lambda: self._describe(batch.generated)))
         real = batch.once_for_targets("identity", lambda: self._describe_real(batch, batch.sources))
         self._gallery |= real
@@ -64,14 +71,14 @@ class Identity:
     def result(self) -> Result:
         """Mean over queries. Raises CannotCompute: no person has another image in the gallery."""
         names = list(self._gallery)
-        persons = np.array([person_of(name) for name in names])
+        persons = np.array([self._person(name) for name in names])
         gallery = np.stack([self._gallery[name] for name in names])
         place = {name: number for number, name in enumerate(names)}
         scores = []
         for query, pair in zip(np.concatenate(self._queries), self._pairs, strict=True):
             left_out = np.zeros(len(names), bool)
             left_out[[place[name] for name in pair]] = True
-            good = persons[order(-(gallery @ query), left_out)] == person_of(pair[1])
+            good = persons[order(-(gallery @ query), left_out)] == self._person(pair[0])
             scores.append(self._score(good) if good.any() else np.nan)
         values = np.array(scores)
         if np.isnan(values).all():
@@ -94,7 +101,7 @@ def open_network(path: str | os.PathLike[str]) -> Describe:
     try:
         runtime = importlib.import_module("onnxruntime")
     except ImportError as error:
-        raise CannotCompute(f'needs ONNX Runtime ({error}): pip install "pose_gan[onnx]"') from None
+        raise CannotCompute(f"needs ONNX Runtime ({error}): {install('onnx')}") from None
     try:
         session = runtime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has many kinds
@@ -132,8 +139,12 @@ def rank(count: int, good: np.ndarray) -> float:
 
 def _create(score: Callable[[np.ndarray], float], options: MetricOptions) -> Identity:
     if options.identity_network is None:
-        raise CannotCompute("needs a person re-identification network: --identity_network FILE.onnx")
-    return Identity(open_network(options.identity_network), score)
+        raise CannotCompute(
+            "needs a person re-identification network: --identity_network FILE.onnx, or the descriptor for drawn "
+            f"people: --identity_network {COLOURS}"
+        )
+    colours = options.identity_network == COLOURS
+    return Identity(describe_colours if colours else open_network(options.identity_network), score)
 
 
 def _spec(name: str, title: str, score: Callable[[np.ndarray], float]) -> MetricSpec:

@@ -31,6 +31,7 @@ SPECS: tuple[MetricSpec, ...] = (
         higher_is_better=False,
         settings={"scale": "pixels in [-1, 1]"},
         create=lambda options: PerImage(_score),
+        needs_target=True,
         protocol="L1 of the authors' and PATN's evaluation; no table of the paper",
     ),
 )

@@ -145,6 +145,7 @@ def _spec(network: str, protocol: str) -> MetricSpec:
         create=partial(_create, network),
         protocol=protocol,
         by_default=False,
+        needs_target=True,
     )
 
 

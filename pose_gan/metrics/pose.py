@@ -30,9 +30,16 @@ class PosePCKh:
         self._images = 0
 
     def update(self, batch: ImageBatch) -> None:
-        """Adds a batch. Raises InputError if the joints of the estimator and of the targets differ."""
+        """Adds a batch.
+
+        Raises: CannotCompute: the joints of the estimator and of the targets differ, or the poses have no size.
+        """
+        if not batch.skeleton.scale_sides:
+            raise CannotCompute(
+                f"does not apply: skeleton {batch.skeleton.name!r} has no scale_sides, in which PCKh measures distances"
+            )
         if self._estimator.skeleton.joints != batch.skeleton.joints:
-            raise InputError(
+            raise CannotCompute(
                 f"pose_estimator: {self._estimator.name} finds the joints of skeleton "
                 f"{self._estimator.skeleton.name!r}, the target poses are of {batch.skeleton.name!r}; "
                 "PCKh needs an estimator of the same joints"
@@ -84,7 +91,8 @@ SPECS: tuple[MetricSpec, ...] = (
         title=f"PCKh@{THRESHOLD}",
         higher_is_better=True,
         settings={
-            "threshold": f"{THRESHOLD} head sizes of {HEAD_SIZE} torso lengths of the target pose each",
+            "threshold": f"{THRESHOLD} head sizes of {HEAD_SIZE} torso lengths of the target pose each (the skeleton's "
+            "scale_sides)",
             "mean": "over joints; a joint that is not found counts as wrong",
             "estimator": "pose_estimator",
         },

@@ -41,6 +41,7 @@ SPECS: tuple[MetricSpec, ...] = (
             "equal_images": "score as if they differed by one grey level in one place, not infinity",
         },
         create=lambda options: PerImage(_score),
+        needs_target=True,
         protocol="PSNR of later papers, as scikit-image's peak_signal_noise_ratio; not in the paper",
     ),
 )

@@ -186,6 +186,7 @@ def _spec(protocol: str, masked: bool, compares_with: str) -> MetricSpec:
         create=lambda options: PerImage(score),
         protocol=compares_with,
         needs_keypoints=masked,
+        needs_target=True,
     )
 
 

@@ -98,6 +98,14 @@ def test_rectangles_are_those_of_scikit_image_but_for_their_borders():
         np.testing.assert_allclose(distance, 4)
 
 
+def test_without_evaluation_edges_the_edges_count():
+    poses = random_poses(3, SIZE)
+    drawn = dataclasses.replace(COCO18, edges=COCO18.evaluation_edges, evaluation_edges=())
+    np.testing.assert_array_equal(body_mask(poses, SIZE, drawn), body_mask(poses, SIZE))
+    bare = dataclasses.replace(drawn, edges=())
+    assert body_mask(poses, SIZE, bare).sum() < body_mask(poses, SIZE).sum()
+
+
 def test_one_joint_is_a_disc():
     pose = np.full((COCO18.num_joints, 2), -1)
     pose[0] = 50, 30

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from skeletons import STICK
 
 from pose_gan.errors import InputError
 from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions
@@ -208,6 +209,14 @@ def test_no_box_of_a_person_is_0(tmp_path):
     green = np.zeros((2, 8, 8, 3), np.uint8)
     green[..., 1] = 200
     np.testing.assert_array_equal(detection_score(green, graph_detector(tmp_path / "g.pb")), 0)
+
+
+def test_other_objects_than_people_are_not_detected(tmp_path):
+    write_graph(tmp_path / "g.pb")
+    metric = DS_GRAPH.create(MetricOptions(detector_graph=str(tmp_path / "g.pb")))
+    batch = ImageBatch(images(2), images(2), np.zeros((2, 3, 2), int), STICK)
+    with pytest.raises(CannotCompute, match=r"does not apply: .* skeleton 'stick' is of another object"):
+        metric.update(batch)
 
 
 def test_graphs_that_are_no_detector(tmp_path):

@@ -91,6 +91,20 @@ def test_a_copy_does_not_find_itself():
     assert metric.result().mean < 0.5  # of random images; with itself among the answers it would be 1
 
 
+def test_the_person_is_the_source_s_by_the_rule_that_was_given():
+    """With the pose of another person (a2-1 → b1-1), the generated image must find its source's person."""
+    names = ["a1-1.jpg", "a2-1.jpg", "b1-1.jpg", "b2-1.jpg"]
+    real = dict(zip(names, np.random.default_rng(4).integers(1, 256, (4, 4, 4, 3), dtype=np.uint8), strict=True))
+    pairs = (("a2-1.jpg", "b1-1.jpg"), ("b2-1.jpg", "a1-1.jpg"))
+    sources, targets = (np.stack([real[pair[side]] for pair in pairs]) for side in (0, 1))
+    nobody = np.full((2, COCO18.num_joints, 2), -1)
+    for looks_like, expected in ((("a1-1.jpg", "b1-1.jpg"), 1), (("b2-1.jpg", "a2-1.jpg"), 0)):
+        metric = Identity(describe, lambda good: rank(1, good))
+        generated = np.stack([real[name] for name in looks_like])
+        metric.update(ImageBatch(generated, targets, nobody, COCO18, pairs, sources, lambda name: name[0]))
+        assert metric.result().mean == expected
+
+
 def test_average_precision_by_hand_and_order():
     assert average_precision(np.array([True, False, True, False])) == pytest.approx((1 + 2 / 3) / 2)
     assert average_precision(np.array([False, False, True])) == pytest.approx(1 / 3)

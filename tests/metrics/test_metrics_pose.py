@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from skeletons import STICK
 
 from pose_gan.errors import InputError
 from pose_gan.estimators import Poses
@@ -131,8 +132,11 @@ def test_what_cannot_be_computed():
         metric.result()
     other = dataclasses.replace(COCO18, name="other", joints=tuple(reversed(COCO18.joints)))
     images = hidden(targets(1))
-    with pytest.raises(InputError, match=r"reader finds the joints of skeleton 'coco18', .* are of 'other'"):
+    with pytest.raises(CannotCompute, match=r"reader finds the joints of skeleton 'coco18', .* are of 'other'"):
         PosePCKh(Reader()).update(ImageBatch(images, images, targets(1), other))
+    sizeless = dataclasses.replace(STICK, scale_sides=())
+    with pytest.raises(CannotCompute, match="does not apply: skeleton 'stick' has no scale_sides"):
+        PosePCKh(Reader()).update(ImageBatch(images, images, targets(1)[:, :3], sizeless))
 
 
 @pytest.mark.slow
