@@ -141,29 +141,32 @@ def check_images(files: Collection[Path], image_size: tuple[int, int], advice: s
         raise InputError(f"{problems[0]} ({len(problems)} of {len(files)} images are wrong)")
 
 
-def place(splits: Mapping[str, Files], images_dir: Path, link: bool) -> None:
+def place(
+    splits: Mapping[str, Files], images_dir: Path, link: bool, copy: Callable[[Path, Path], object] | None = None
+) -> None:
     """Makes the folders `images_dir/<split>` and replaces existing ones. All appear when the last is complete.
 
     Args:
         splits: split → its files.
         images_dir: folder that gets the splits.
         link: whether files are hard links instead of copies.
+        copy: makes a file, the second argument, from its source, the first one; None: a plain copy.
     Raises: InputError: a file cannot be linked.
     """
     with contextlib.ExitStack() as stack:
         folders = {split: stack.enter_context(atomic_path(images_dir / split)) for split in splits}
         for split, files in splits.items():
             folders[split].mkdir()
-            put = partial(_put, folder=folders[split], link=link)
+            put = partial(_put, folder=folders[split], link=link, copy=copy or shutil.copyfile)
             in_threads(put, files.items(), f"{'linking' if link else 'copying'} {split}")
         for split in splits:
             remove(images_dir / split)
 
 
-def _put(item: tuple[str, Path], folder: Path, link: bool) -> None:
+def _put(item: tuple[str, Path], folder: Path, link: bool, copy: Callable[[Path, Path], object]) -> None:
     name, source = item
     if not link:
-        shutil.copyfile(source, folder / name)
+        copy(source, folder / name)
         return
     try:
         os.link(os.path.realpath(source), folder / name)  # links the file itself if the source is a symbolic link

@@ -24,7 +24,7 @@ from data_prep.conversion import (
 from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
 from pose_gan.files.images import read_image, save_image, trainable_name
-from pose_gan.poses.framing import MARGIN, MAX_MARGIN, Frame
+from pose_gan.poses.framing import MARGIN, MAX_ENLARGEMENT, MAX_MARGIN, Frame
 from pose_gan.poses.keypoints import found
 from pose_gan.poses.skeleton import COCO18, Skeleton, load_skeleton
 from pose_gan.programs.flags import image_size
@@ -34,11 +34,14 @@ FITS = ("stretch", "letterbox", "cover", "person")
 EPILOG = """examples:
   pose-gan data resize --dataset mine --output_dataset mine128 --image_size 128x64 --fit person
   pose-gan data resize --dataset fashion --output_dataset fashion128 --image_size 128x64 --crop 40,40,0,0
+  pose-gan data resize --dataset mouse --output_dataset mouse64 --image_size 64x64 --fit person --scale 0.33 \\
+    --skeleton examples/skeletons/mouse.toml
 
 The verb reads data/<dataset>-dataset/{train,test} and ANNOTATIONS_DIR/<dataset>-annotation-{train,test}.csv
 and writes the same files for the output data set. Images turned by EXIF are set upright. JPEG and PNG files
 keep their names, and other formats become .png. A background <stem>_BG.jpg gets the same frame as its image.
-Without annotations, only images are resized. The second example makes the release's fashion128."""
+Without annotations, only images are resized. The second example makes the release's fashion128. In the third
+one, the camera stands still: with --scale, the animal has the same size in all images."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -60,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=FITS[0],
         help="stretch: the whole image in another aspect ratio; the other choices keep the aspect ratio: letterbox: "
         "the whole image, with its border pixels continued; cover: the middle; person: the area around the keypoints, "
-        "without images in which nobody was found (default: %(default)s)",
+        "of a person or of another object, without images in which nobody was found (default: %(default)s)",
     )
     parser.add_argument(
         "--crop", metavar="LEFT,RIGHT,TOP,BOTTOM", help="first cut off these numbers of pixels (with --fit stretch)"
@@ -70,6 +73,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=float,
         metavar="SHARE",
         help=f"free share of the height and width around the joints (with --fit person; default: {MARGIN})",
+    )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        metavar="X",
+        help="new pixels per pixel of an image, the same for all images (with --fit person, instead of --margin)",
     )
     return parser
 
@@ -113,9 +122,14 @@ def _framing(options: argparse.Namespace) -> Callable[..., Frame]:
         margin = MARGIN if options.margin is None else options.margin
         if not 0 <= margin <= MAX_MARGIN:
             raise InputError(f"--margin must be 0 to {MAX_MARGIN}, got {margin}")
-        return lambda image_size, pose: Frame.around(pose, image_size, size, margin)
-    if options.margin is not None:
-        raise InputError(f"--margin goes with --fit person, got {options.fit}")
+        if options.scale is not None and not 0 < options.scale <= MAX_ENLARGEMENT:
+            raise InputError(f"--scale must be above 0 and at most {MAX_ENLARGEMENT}, got {options.scale:g}")
+        if options.scale is not None and options.margin is not None:
+            raise InputError("--margin and --scale exclude each other; --scale alone sets the size of the area")
+        return lambda image_size, pose: Frame.around(pose, image_size, size, margin, scale=options.scale)
+    for flag in ("margin", "scale"):
+        if getattr(options, flag) is not None:
+            raise InputError(f"--{flag} goes with --fit person, got {options.fit}")
     make = {"stretch": Frame.stretch, "letterbox": Frame.letterbox, "cover": Frame.cover}[options.fit]
     return lambda image_size, _: make(image_size, size)
 

@@ -72,6 +72,8 @@ class Identity:
         """Mean over queries. Raises CannotCompute: no person has another image in the gallery."""
         names = list(self._gallery)
         persons = np.array([self._person(name) for name in names])
+        if len(set(persons)) < 2:
+            raise CannotCompute("all images are of one person, so there is nobody to tell apart")
         gallery = np.stack([self._gallery[name] for name in names])
         place = {name: number for number, name in enumerate(names)}
         scores = []

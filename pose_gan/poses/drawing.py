@@ -78,6 +78,7 @@ def draw_skeleton(
     image_size: tuple[int, int],
     skeleton: Skeleton = COCO18,
     background: np.ndarray | None = None,
+    thickness: float = 1.0,
 ) -> np.ndarray:
     """A pose as coloured limbs and joint dots.
 
@@ -87,6 +88,7 @@ def draw_skeleton(
         image_size: (height, width) in pixels, which also determines the thickness of the lines.
         skeleton: gives the edges to draw; each edge has its own hue, which does not depend on the joints found.
         background: uint8 `(H, W, 3)` to draw over; None: black.
+        thickness: multiplies the thickness of the lines.
     Returns: uint8 `(H, W, 3)`.
     """
     height, width = image_size
@@ -97,7 +99,7 @@ def draw_skeleton(
         raise InputError(f"background: expected shape {(height, width, 3)}, got {background.shape}")
     is_found = found(keypoints)
     scale = SUPERSAMPLING
-    thickness = max(1.0, np.sqrt(height * width) / 45) * scale
+    line = max(1.0, thickness * np.sqrt(height * width) / 45) * scale
     # The lines are drawn on a separate layer with opacity, so that averaging does not blur the background.
     layer = Image.new("RGBA", (width * scale, height * scale), (0, 0, 0, 0))
     pen = ImageDraw.Draw(layer)
@@ -105,10 +107,10 @@ def draw_skeleton(
     for (a, b), colour in zip(skeleton.edges, hues(len(skeleton.edges)).tolist(), strict=True):
         i, j = skeleton.index(a), skeleton.index(b)
         if is_found[i] and is_found[j]:
-            pen.line([points[i], points[j]], fill=(*colour, 255), width=round(thickness))
+            pen.line([points[i], points[j]], fill=(*colour, 255), width=round(line))
     for (x, y), ok in zip(points, is_found, strict=True):
         if ok:
-            radius = 0.85 * thickness
+            radius = 0.85 * line
             pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=(*WHITE, 255))
     layer = layer.resize((width, height), Image.Resampling.BOX)
     picture = Image.fromarray(background).convert("RGBA")

@@ -91,7 +91,13 @@ class Frame:
 
     @classmethod
     def around(
-        cls, keypoints: np.ndarray, image_size: Size, size: Size, margin: float = MARGIN, fill: Colour | None = None
+        cls,
+        keypoints: np.ndarray,
+        image_size: Size,
+        size: Size,
+        margin: float = MARGIN,
+        fill: Colour | None = None,
+        scale: float | None = None,
     ) -> Frame:
         """A rectangle with the person in the middle and the aspect ratio of the output; it may leave the image.
 
@@ -99,15 +105,22 @@ class Frame:
             keypoints: `(…, joints, 2)`, (y, x) in pixels, −1 where missing. All poses (for example of a video)
                 share one frame, which holds every joint that was found in them.
             margin: share of the output's height and width that stays free of joints on every side, 0 to 0.4.
-        Raises: InputError: no joint was found, or the margin is out of range.
+            scale: pixels of the output per pixel of the image, the same for every image that gets it; `margin` is then
+                not used. None: as large as `margin` allows.
+        Raises: InputError: no joint was found, or the margin or the scale is out of range.
         """
         if not 0 <= margin <= MAX_MARGIN:
             raise InputError(f"margin must be 0 to {MAX_MARGIN}, got {margin}")
+        if scale is not None and not 0 < scale <= MAX_ENLARGEMENT:
+            raise InputError(f"scale must be above 0 and at most {MAX_ENLARGEMENT}, got {scale}")
         joints = np.asarray(keypoints)[found(keypoints)]
         if not len(joints):
             raise InputError("no joint was found, so there is nobody to frame")
         low, high = joints.min(axis=0), joints.max(axis=0) + 1
-        pixels = max(np.max((high - low) / ((1 - 2 * margin) * np.array(size))), 1 / MAX_ENLARGEMENT)
+        if scale is None:
+            pixels = max(np.max((high - low) / ((1 - 2 * margin) * np.array(size))), 1 / MAX_ENLARGEMENT)
+        else:
+            pixels = 1 / scale
         extent = pixels * np.array(size)
         top, left = ((low + high - extent) / 2).tolist()
         return cls(image_size, size, (top, left, *extent.tolist()), fill)

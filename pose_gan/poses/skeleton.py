@@ -90,7 +90,7 @@ class Skeleton:
         uniform_optional: joints that join `required` in the single transform of `--warp_skip full`
             where they are found in both poses.
         evaluation_edges: pairs of joint names whose drawn limbs make the mask of mask-SSIM and
-            mask-IS (Ma et al. 2017).
+            mask-IS (Ma et al. 2017); empty: `edges`.
         strokes: the stick-man drawing, painted in order (`--pose_rep_type stickman`).
 
     Raises: InputError: a name is not a joint or is repeated, or a part has the wrong form.
@@ -143,6 +143,11 @@ class Skeleton:
     def flip_order(self) -> list[int]:
         """The joint order after a horizontal flip: `keypoints[..., flip_order, :]` renames the joints."""
         return [self.index(self.mirror(joint)) for joint in self.joints]
+
+    @property
+    def is_person(self) -> bool:
+        """Whether the object is a person: it has the shoulders and hips of `COCO18`, by name."""
+        return set(COCO18.required) <= set(self.joints)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dicts, as in a skeleton file. `from_dict` is the inverse."""

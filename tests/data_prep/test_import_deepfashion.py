@@ -249,7 +249,12 @@ def test_patn_pair_lists_in_use_are_refused(source):
             TEST[0],
             r"row 2, column from: fasionMEN.* is not in lists/train\.lst",
         ),
-        ("fasion-resize-pairs-train.csv", "from,to", "a,b", "row 1: the header must be 'from,to', got 'a,b'"),
+        (
+            "fasion-resize-pairs-train.csv",
+            "from,to",
+            "a,b",
+            "row 1: the header must have the columns from,to once each, got 'a,b'",
+        ),
     ],
 )
 def test_patn_lists_that_do_not_fit(source, file, old, new, message):

@@ -209,19 +209,29 @@ def test_annotations_of_another_size(here):
 
 
 def test_rows_of_no_image_are_left_out(here, capsys):
-    """A path in the annotations leads nowhere: only what lies in the folder is read and written."""
+    """Only what lies in the folder is read and written."""
     names = ["1_a.png", "1_b.png"]
     poses = make(names)
-    (here / "data/x.png").write_bytes((here / "data/mine-dataset/test/1_a.png").read_bytes())
-    write_annotations("annotations/mine-annotation-test.csv", ["../../x.png", "1_a.png"], poses)
+    write_annotations("annotations/mine-annotation-test.csv", ["x.png", "1_a.png"], poses)
     run()
-    text = "mine-annotation-test.csv: left out 1 rows of images that are not there: ../../x.png"
+    text = "mine-annotation-test.csv: left out 1 rows of images that are not there: x.png"
     assert text in capsys.readouterr().out
     assert list_images("data/new-dataset/test") == names  # the second one without keypoints
     assert read_annotations("annotations/new-annotation-test.csv").names == ("1_a.png",)
-    write_annotations("annotations/mine-annotation-test.csv", ["../../x.png"], poses[:1])
+    write_annotations("annotations/mine-annotation-test.csv", ["x.png"], poses[:1])
     with pytest.raises(InputError, match=r"mine-annotation-test\.csv: has no row of any image in data/mine-dataset"):
         run("--overwrite")
+
+
+def test_names_in_folders_are_refused_at_the_start(here):
+    make(["1_a.png"])
+    csv = here / "annotations/mine-annotation-test.csv"
+    csv.write_text(csv.read_text().replace("1_a.png", "../../x.png"))
+    with pytest.raises(
+        InputError, match=r"'\.\./\.\./x\.png': an image name that is a path; the images of a split lie in"
+    ):
+        run()
+    assert not (here / "data/new-dataset").exists()
 
 
 def test_two_images_of_one_stem(here):
@@ -263,10 +273,13 @@ def test_nothing_is_half_made(here, monkeypatch):
             ["--crop", "200,0,0,0"],
             r"none of 1 images can be used: .*1_a\.png: borders of 200, 0, 0, 0 .* leave nothing",
         ),
+        (["--scale", "0.1"], r"--scale goes with --fit person, got stretch"),
+        (["--scale", "-1", "--fit", "person"], r"--scale must be above 0 and at most 8, got -1"),
+        (["--scale", "1", "--margin", "0.1", "--fit", "person"], r"--margin and --scale exclude each other"),
         (["--margin", "0.1"], r"--margin goes with --fit person, got stretch"),
         (["--margin", "0.6", "--fit", "person"], r"--margin must be 0 to 0\.4, got 0\.6"),
         (["--split", "train"], r"data/mine-dataset: no folder train/; put images there"),
-        (["--image_size", "100x64"], r"image_size 100x64: both sides must be 64 to 960 pixels and multiples of 32"),
+        (["--image_size", "100x63"], r"image_size 100x63: both sides must have 64 pixels or more"),
         (["--output_dataset", "mine"], r"--output_dataset mine: would replace the data set that is read"),
         (["--images_dir", "nowhere"], r"nowhere: no folder train/ or test/; put images there"),
         (["--output_images_dir", "data"], r"data/test: already there"),

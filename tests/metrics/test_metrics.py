@@ -109,8 +109,8 @@ def test_table_accumulates_batches():
 
 
 def test_table_is_whole_and_in_order():
-    assert list(METRICS)[:13] == [
-        *("ssim", "mask_ssim", "ssim_standard", "mask_ssim_standard", "ssim_gfla", "l1", "psnr"),
+    assert list(METRICS)[:14] == [
+        *("ssim", "mask_ssim", "ssim_standard", "mask_ssim_standard", "ssim_gfla", "l1", "psnr", "checkerboard"),
         *("is", "mask_is", "ds", "fid", "lpips", "pckh"),
     ]
     titles = [spec.title for spec in METRICS.values()]

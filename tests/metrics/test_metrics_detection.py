@@ -171,7 +171,7 @@ def test_caffe_files_that_are_no_detector(tmp_path):
 def test_without_opencv(tmp_path, monkeypatch):
     options = MetricOptions(detector_prototxt="a", detector_weights="b")
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(CannotCompute, match=r'needs OpenCV 4.*pip install "pose_gan\[detection\]"'):
+    with pytest.raises(CannotCompute, match=r'needs OpenCV 4.*pip install .*\[detection\]"'):
         DS.create(options)
     monkeypatch.setitem(sys.modules, "cv2", SimpleNamespace(dnn=SimpleNamespace(), __version__="5.0.0"))
     with pytest.raises(CannotCompute, match=r"OpenCV 5\.0\.0 reads no Caffe networks"):

@@ -118,6 +118,9 @@ def test_what_cannot_be_computed():
     with pytest.raises(CannotCompute, match="needs the names of the images"):
         metric.update(ImageBatch(images, images, nobody))
     metric.update(ImageBatch(images, images, nobody, COCO18, (("1_a.jpg", "1_b.jpg"),), images))
+    with pytest.raises(CannotCompute, match="all images are of one person"):
+        metric.result()
+    metric.update(ImageBatch(images, images, nobody, COCO18, (("2_a.jpg", "2_b.jpg"),), images))
     with pytest.raises(CannotCompute, match="no person has a third image"):
         metric.result()
     with pytest.raises(CannotCompute, match=r"--identity_network FILE\.onnx"):

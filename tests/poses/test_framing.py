@@ -26,6 +26,7 @@ def frames(image_size, size=SIZE):
         "tight around": Frame.around(POSE, image_size, size, margin=0),
         "around a joint": Frame.around(POSE[:1], image_size, size),
         "wide around": Frame.around(POSE, image_size, size, margin=0.4),
+        "scaled around": Frame.around(POSE, image_size, size, scale=0.7),
     }
 
 
@@ -96,6 +97,17 @@ def test_round_trips(kind):
         exact = np.where(pixels < 1, 0, limit + 0.5)
         assert (abs(back - points)[came_back] <= exact).all()
         assert came_back.sum() >= 0.9 * inside.sum()
+
+
+def test_a_scale_holds_for_every_image():
+    """A far and a near joint keep their distance, times the scale, wherever the animal is."""
+    for shift in (0, 35, 90):
+        pose = np.array([[10, 20], [50, 60]]) + shift
+        frame = Frame.around(pose, (200, 300), (64, 64), scale=0.5)
+        np.testing.assert_array_equal(frame.keypoints(pose), [[22, 22], [42, 42]])
+        assert frame.box[2:] == (128, 128)
+    with pytest.raises(InputError, match="scale must be above 0 and at most 8, got 0"):
+        Frame.around(pose, (200, 300), (64, 64), scale=0)
 
 
 def test_missing_stays_missing_and_what_falls_outside_is_missing():
