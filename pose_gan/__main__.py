@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from data_prep.__main__ import VERBS as DATA_VERBS
 from pose_gan.errors import InputError, run_program
 from pose_gan.programs.verbs import Verbs, verb_parser
+from pose_gan.versions import install
 
 VERBS = Verbs(
     "pose-gan",
@@ -21,9 +22,11 @@ VERBS = Verbs(
         "animate": "make the person of a photo move like the person in other frames",
         "evaluate": "score images that any program generated",
         "compare": "put the scores of several runs into one table",
+        "ablate": "train, test and compare presets with several seeds, as one table",
         "figure": "draw what several runs generate for the same pairs, side by side",
         "export": "write a generator in formats that other programs load",
         "convert": "convert a checkpoint of the authors' release to our format",
+        "vgg-weights": "make a small weights file of VGG-19 for losses on features",
         "info": "print the settings and the training run of a model file",
         "completion": "print a script that completes verbs and flags in a shell",
     },
@@ -52,7 +55,7 @@ def completion(argv: Sequence[str]) -> int:
     try:
         import shtab
     except ImportError:
-        raise InputError('completion needs the package shtab: pip install "pose_gan[completion]"') from None
+        raise InputError(f"completion needs the package shtab: {install('completion')}") from None
     print(shtab.complete(whole_parser(), shell))
     return 0
 

@@ -10,6 +10,9 @@ import sys
 import threading
 from collections.abc import Iterator
 
+from pose_gan.errors import InputError
+from pose_gan.versions import no_tensorflow
+
 NOTES = ("All log messages before absl::InitializeLog()", "oneDNN custom operations are on")
 """What TensorFlow writes to the error output at every start, whatever log level is set."""
 
@@ -32,11 +35,18 @@ def start() -> None:
     The graph remapper (the fusion of convolutions with what follows them) is switched off: it fails on convolutions
     whose output also goes to a skip connection, after an error message on the console, and then does nothing; what it
     could fuse in these networks was not measurable.
+
+    Raises: InputError: TensorFlow is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # leaves out notes, not warnings
     if "tensorflow" not in sys.modules:
         with _without_notes(), _interrupt_ends_at_once():
-            import tensorflow  # noqa: F401
+            try:
+                import tensorflow  # noqa: F401
+            except ModuleNotFoundError as error:
+                if error.name != "tensorflow":
+                    raise
+                raise InputError(no_tensorflow()) from None
     import tensorflow as tf
 
     tf.config.optimizer.set_experimental_options({"remapping": False})

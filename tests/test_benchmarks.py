@@ -202,7 +202,9 @@ def test_the_pull_of_losses_is_their_gradient() -> None:
     """The mean of pixels pulls at each of n pixels with 1/n; twice the weight pulls twice."""
     config = step.make_config("plain", (64, 64), 2, 3, 0.125)
     gan, batch = GAN(config), inputs.random_batch(2, (64, 64))
-    rows = {name: (weight, lambda images, target: tf.reduce_mean(images)) for name, weight in (("one", 1), ("two", 2))}
+    rows: dict[str, tuple[float, balance.Loss]] = {
+        name: (weight, lambda images, target: tf.reduce_mean(images)) for name, weight in (("one", 1.0), ("two", 2.0))
+    }
     adversarial, one, two = balance.measure(gan, [batch], rows).rows
     assert adversarial["ratio"] == 1
     assert one["norm"] == pytest.approx((2 * 64 * 64 * 3) ** -0.5, rel=1e-5)

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from checkout import ROOT
+from PIL import Image
 
 from data_prep.__main__ import VERBS as DATA_VERBS
 from pose_gan import moved
@@ -62,6 +63,7 @@ def test_a_mistyped_flag_is_answered_as_quickly(verb):
         (["evaluate", "none"], "none: no such folder"),
         (["compare", "none"], "none: no such folder"),
         (["figure", "none", "--output", "f.png"], "none: no such folder"),
+        (["ablate", "--images_dir", "none", "--output_dir", "none"], "none/train: no such folder of images"),
         (
             ["animate", "--generator", "g.h5", "--source", "none.jpg", "--targets", "none", "--output", "o.gif"],
             "--source none.jpg: no such file or folder",
@@ -167,8 +169,8 @@ def test_ctrl_c_during_the_imports_ends_without_a_traceback():
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'tensorflow': os.kill(os.getpid(), signal.SIGINT)\n"
-        "sys.meta_path.insert(0, Finder())\n"
         "from pose_gan.__main__ import command\n"
+        "sys.meta_path.insert(0, Finder())\n"
         f"sys.argv = ['pose-gan', 'info', {str(ROOT / 'README.md')!r}]\n"
         "command()\n"
     )
@@ -199,6 +201,33 @@ def test_programs_that_moved_run_as_before(verb):
     assert done.returncode == 0
     assert done.stdout.startswith(f"usage: pose-gan {verb}")
     assert done.stderr == f"note: python -m pose_gan.{verb} is now pose-gan {verb}; the old form goes with 0.3\n"
+
+
+def test_programs_that_moved_run_to_their_end(tmp_path):
+    """They import TensorFlow, which looks at all words of the command line."""
+    for name in ("target", "generated"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (16, 16), "grey").save(tmp_path / name / "a.png")
+    folders = ["--target", str(tmp_path / "target"), "--generated", str(tmp_path / "generated")]
+    done = python("-m", "pose_gan.evaluate", *folders, "--metrics", "l1")
+    assert done.returncode == 0, done.stderr
+    assert "L1, lower is better" in done.stdout
+
+
+def test_notes_on_the_input_are_one_line_each():
+    script = (
+        "import warnings\n"
+        "from pose_gan.errors import InputWarning, run_program\n"
+        "def main():\n"
+        "    for _ in range(3): warnings.warn('rounded', InputWarning)\n"
+        "    warnings.warn('another')\n"
+        "run_program(main)\n"
+    )
+    done = python("-c", script)
+    assert done.returncode == 0
+    assert done.stderr.count("note: rounded\n") == 1
+    assert done.stderr.splitlines()[0] == "note: rounded"
+    assert "UserWarning: another" in done.stderr
 
 
 @pytest.mark.parametrize("order", ["import keras, pose_gan", "import pose_gan, keras"])

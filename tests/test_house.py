@@ -11,7 +11,8 @@ from checkout import ROOT
 
 # From the bottom to the top; wings in one line do not know each other.
 STOREYS = (
-    ("errors", "versions", "runtime", "moved"),
+    ("errors", "versions"),
+    ("runtime", "moved"),
     ("files",),
     ("poses",),
     ("config",),

@@ -52,7 +52,7 @@ def check_every_exported_form(folder: Path) -> None:
     """Each in a fresh process, and but for Keras' own formats in one that cannot import this package."""
     for line in block("export-commands").splitlines():
         out = run([sys.executable, "-m", "pose_gan", *shlex.split(line)[1:]], folder)
-    assert "preset          -" in out  # its VGG-19 has random weights, which no row of the paper has
+    assert "preset          -" in out  # the weight of its adversarial loss is of no row of the paper
     inputs = np.load(folder / "inputs.npz")
     generator = load_generator(folder / "demo/run")
     expected = np.asarray(generator([inputs[tensor.name] for tensor in generator.inputs]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pose_gan.errors import InputError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".heic", ".heif")
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
@@ -22,11 +22,16 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[str]:
-    """Names of the image files in `folder`, sorted. Raises InputError if there is no such folder."""
+    """Names of the image files in `folder`, sorted, without hidden files (`._a.jpg`) and without folders.
+
+    Raises: InputError: there is no such folder.
+    """
     try:
         with os.scandir(folder) as entries:
             return sorted(
-                entry.name for entry in entries if entry.is_file() and entry.name.lower().endswith(IMAGE_SUFFIXES)
+                entry.name
+                for entry in entries
+                if entry.is_file() and entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.name.startswith(".")
             )
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no such folder of images") from None

@@ -82,6 +82,7 @@ def _array_size(item: Any, path: str | os.PathLike[str]) -> int:
 def _attributes_size(item: Any, path: str | os.PathLike[str]) -> int:
     """Bytes of all attributes, where a text of any length counts as a pointer to it."""
     attributes = [item.attrs.get_id(name) for name in item.attrs]
-    if any(attribute.dtype.hasobject and math.prod(attribute.shape) > MAX_TEXTS for attribute in attributes):
+    sizes = [0 if attribute.shape is None else math.prod(attribute.shape) for attribute in attributes]  # None: empty
+    if any(attribute.dtype.hasobject and size > MAX_TEXTS for attribute, size in zip(attributes, sizes, strict=True)):
         raise InputError(f"{path}: hostile: {item.name} has an attribute of more than {MAX_TEXTS} texts")
-    return sum(attribute.dtype.itemsize * math.prod(attribute.shape) for attribute in attributes)
+    return sum(attribute.dtype.itemsize * size for attribute, size in zip(attributes, sizes, strict=True))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, InputWarning
+from pose_gan.versions import install
 
 MAX_PIXELS = 80_000_000  # largest image that is read, less than Pillow's limit; a pixel takes three bytes when decoded
 _ALLOWED = f"at most {MAX_PIXELS:,} are read: make the image smaller"
@@ -27,6 +31,7 @@ _UPRIGHT = {  # orientation → operation that turns the stored image upright
     8: Image.Transpose.ROTATE_90,
 }
 _JPEG = (".jpg", ".jpeg")
+_HEIF = (".heic", ".heif")  # photos of phones
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 _TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # the latter where warnings are errors
 
@@ -40,12 +45,14 @@ class Header:
         format: Pillow's name of the file format: `JPEG`, `PNG`, …
         mode: Pillow's name of the pixel format: `RGB`, `L`, `CMYK`, …
         orientation: EXIF orientation, 1 to 8; 1 where the file has none.
+        alpha: whether pixels may be transparent: the file has an alpha channel, or a colour that means transparent.
     """
 
     size: tuple[int, int]
     format: str
     mode: str
     orientation: int
+    alpha: bool = False
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
@@ -57,7 +64,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         orientation = _orientation(image)
         width, height = image.size
         size = (width, height) if orientation >= 5 else (height, width)
-        return Header(size, image.format or "", image.mode, orientation)
+        return Header(size, image.format or "", image.mode, orientation, image.has_transparency_data)
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -68,8 +75,8 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads an image as RGB, turned upright by its EXIF orientation.
 
-    Grey becomes RGB, an alpha channel is dropped, and CMYK and palettes are converted. Images with 16 bits
-    per channel keep the upper 8 bits, and animations keep the first frame.
+    Grey becomes RGB, and CMYK and palettes are converted. A transparent image lies on white, and an `InputWarning`
+    says so. Images with 16 bits per channel keep the upper 8 bits, and animations keep the first frame.
 
     Returns: uint8 `(height, width, 3)`, range [0, 255].
     Raises: InputError: the file is absent, not an image or truncated, has floating-point pixels, or has more
@@ -83,7 +90,26 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         if upright.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip at 255
             grey = (np.asarray(upright) >> 8).clip(0, 255).astype(np.uint8)
             return np.repeat(grey[:, :, None], 3, axis=2)
-        return np.array(upright.convert("RGB"))
+        if not upright.has_transparency_data:
+            return np.array(upright.convert("RGB"))
+        pixels = np.array(upright.convert("RGBA"))
+    transparent = pixels[..., 3] < 255
+    if transparent.any():
+        warnings.warn("transparent images are read as if they lay on white", InputWarning, stacklevel=2)
+    colours = pixels[..., :3].copy()
+    colours[transparent] = on_white(pixels[transparent].astype(np.uint16))
+    return colours
+
+
+def on_white(pixels: Any) -> Any:
+    """Lays pixels on a white ground: round(alpha · colour + (1 − alpha) · 255), with alpha / 255 as the opacity.
+
+    Args:
+        pixels: integers of at least 16 bits `(…, 4)`, RGBA, range [0, 255]; a NumPy array or a TensorFlow tensor.
+    Returns: the same type, `(…, 3)`, RGB. Opaque pixels stay as they are.
+    """
+    colour, alpha = pixels[..., :3], pixels[..., 3:]
+    return (colour * alpha + 255 * (255 - alpha) + 127) // 255
 
 
 def trainable_name(name: str) -> str:
@@ -107,9 +133,21 @@ def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         picture.save(path)
 
 
+@functools.cache
+def _reads_heif() -> bool:
+    """Teaches Pillow to read HEIC, if the extra `[heic]` is installed. Returns whether it is."""
+    try:
+        import pillow_heif
+    except (ImportError, OSError):  # OSError: a system library that it needs is absent
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     """An open Pillow image. Every error of reading inside of the block becomes an InputError that names the file."""
+    readable = Path(path).suffix.lower() not in _HEIF or _reads_heif()
     try:
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -121,6 +159,10 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such image") from None
     except Image.UnidentifiedImageError:
+        if not readable:
+            raise InputError(
+                f"{path}: HEIC photos need pillow-heif; install it with: {install('heic')}, or save the photo as JPEG"
+            ) from None
         raise InputError(f"{path}: not an image, or its header is damaged; replace it") from None
     except _TOO_LARGE as error:  # Pillow's own limit; it does not tell height and width
         raise InputError(f"{path}: {str(error).rstrip('.')}; {_ALLOWED}") from None

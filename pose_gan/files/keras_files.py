@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -15,6 +16,7 @@ from pose_gan.files import hdf5
 
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}  # of a `.keras` archive
 MAX_DESCRIPTION = 32 << 20  # bytes; ours have some tens of thousands
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.]{0,30}")
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGE = (*hdf5.DAMAGE, RecursionError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -49,6 +51,20 @@ def check(path: Path, parts: Collection[str], modules: Collection[str | None], w
 def damaged(path: Path, what: str, error: Exception) -> InputError:
     """The message for a file that cannot be read."""
     return InputError(f"{path}: damaged, or not {what}: {reason(error)}")
+
+
+def keras_version(path: Path) -> str | None:
+    """The version of Keras that wrote a model file (`.h5` or `.keras`); None: the file does not say it."""
+    try:
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive, archive.open("metadata.json") as member:
+                version = json.loads(member.read(MAX_DESCRIPTION))["keras_version"]
+        else:
+            with hdf5.opened(path) as file:
+                version = hdf5.text(file.attrs["keras_version"])
+    except (InputError, *_DAMAGE):
+        return None
+    return version if isinstance(version, str) and _VERSION.fullmatch(version) else None
 
 
 def _foreign_part(value: dict[str, Any], parts: Collection[str], modules: Collection[str | None]) -> str | None:

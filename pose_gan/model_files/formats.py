@@ -33,6 +33,7 @@ from pose_gan.model_files.metadata import ModelInfo
 from pose_gan.model_files.run_folder import SAVED_MODEL
 from pose_gan.model_files.saving import load_generator, save_model
 from pose_gan.networks import compiled
+from pose_gan.versions import install
 
 OPSET = 18  # version of the ONNX operator set
 
@@ -92,7 +93,7 @@ def check(name: str, info: ModelInfo) -> None:
         raise InputError(f"format {name!r} is not known; allowed: {', '.join(FORMATS)}")
     model = info.model
     if name == "onnx" and not importlib.util.find_spec("tf2onnx"):
-        raise InputError('onnx: needs the package tf2onnx; pip install "pose_gan[onnx]"')
+        raise InputError(f"onnx: needs the package tf2onnx; {install('onnx')}")
     exact = model.warp_interpolation == "nearest" or model.compat == "release"
     if name == "tflite" and exact and model.warp_skip in ("mask", "full"):
         raise InputError(
@@ -170,7 +171,7 @@ def _open_onnx(path: Path) -> Run:
     try:
         import onnxruntime
     except ImportError:
-        raise InputError('onnx: needs the package onnxruntime; pip install "pose_gan[onnx]"') from None
+        raise InputError(f"onnx: needs the package onnxruntime; {install('onnx')}") from None
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
     def run(values: Values) -> np.ndarray:

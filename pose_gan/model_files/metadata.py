@@ -30,6 +30,7 @@ from pose_gan.errors import InputError, reason
 from pose_gan.files import hdf5
 from pose_gan.files.records import build
 from pose_gan.files.text import write_text
+from pose_gan.versions import install
 
 KEY = "pose_gan"
 ATTACHED = "pose_gan.json"
@@ -185,5 +186,5 @@ def _onnx(path: Path) -> Any:
     try:
         import onnx
     except ImportError:
-        raise InputError(f"{path}: ONNX files need the package onnx; install pose_gan[onnx]") from None
+        raise InputError(f"{path}: ONNX files need the package onnx; {install('onnx')}") from None
     return onnx

@@ -15,8 +15,9 @@ from pose_gan.files import graphs, keras_files
 _WHOSE = "model of this project"
 
 # The classes of which our models are made. Other classes may run code of the file's author (Lambda) or read files.
-_STOCK = ("Activation", "Concatenate", "Conv2D", "Dense", "Dropout", "Flatten", "LeakyReLU", "ReLU", "ZeroPadding2D")
-_OURS = ("DeformableSkip", "InstanceNormalization", "PartGeometry", "PoseMaps", "SpatialTransformer")
+_STOCK = ("Activation", "Concatenate", "Conv2D", "Cropping2D", "Dense", "Dropout", "Flatten", "LeakyReLU", "ReLU")
+_STOCK += ("ZeroPadding2D",)
+_OURS = ("DeformableSkip", "EdgePadding2D", "InstanceNormalization", "PartGeometry", "PoseMaps", "SpatialTransformer")
 _OTHERS = ("Functional", "Model", "InputLayer", "DTypePolicy", "Constant", "GlorotUniform", "Ones", "Zeros")
 PARTS = {*_STOCK, *_OURS, "UniformTransform", "UpConv2D", *_OTHERS, "__keras_tensor__", "__numpy__"}
 MODULES = (None, "keras", "keras.layers", "keras.initializers", "keras.models", "keras.src.models.functional")

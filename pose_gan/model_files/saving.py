@@ -14,10 +14,12 @@ import keras
 import tensorflow as tf
 
 from pose_gan.config import ModelConfig
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, reason
 from pose_gan.files.atomic import atomic_path, check_room
+from pose_gan.files.keras_files import keras_version
 from pose_gan.model_files import metadata, release, safety
 from pose_gan.model_files.metadata import ModelInfo
+from pose_gan.model_files.portable import leave_out_defaults
 from pose_gan.model_files.run_folder import MODEL_SUFFIXES, model_file
 from pose_gan.networks import generator_config
 
@@ -42,6 +44,7 @@ def save_model(model: keras.Model, path: str | os.PathLike[str], info: ModelInfo
         check_room(temporary.parent, ROOM + sum(weight.numpy().nbytes for weight in model.weights))
         with _quiet_about_hdf5():
             model.save(temporary)
+        leave_out_defaults(temporary)
         if info is not None:
             metadata.attach(temporary, info.written_now())
 
@@ -117,7 +120,19 @@ def load_model(
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras, h5py and zipfile raise many kinds for a damaged file
-        raise safety.damaged(path, "a model", error) from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    """The message for a file that Keras could not read. It names the versions if another one wrote the file."""
+    wrote = keras_version(path)
+    if wrote in (None, keras.__version__):
+        return safety.damaged(path, "a model", error)
+    return InputError(
+        f"{path}: Keras {keras.__version__}, which is installed, cannot read what Keras {wrote} wrote: install that "
+        f'(pip install "keras=={wrote}"), or let it write the file anew (pose-gan export, where it is installed); '
+        f"if both fail, the file is damaged: {reason(error)}"
+    )
 
 
 def load_generator(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pose_gan import runtime
-from pose_gan.model_files.run_folder import model_file
+from pose_gan.model_files.run_folder import MODEL_SUFFIXES, model_file
 from pose_gan.programs.verbs import verb_parser
 
 if TYPE_CHECKING:
@@ -76,13 +76,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     path = model_file(args.file)
     runtime.start()
+    import keras
+
+    from pose_gan.files.keras_files import keras_version
     from pose_gan.model_files.saving import read_info
 
     info = read_info(path)
+    wrote = keras_version(path) if path.suffix in MODEL_SUFFIXES else None  # others are read without Keras
     if args.json:
-        print(json.dumps(json.loads(info.to_json()), indent=2))
+        versions = {"keras": {"wrote": wrote, "installed": keras.__version__}} if wrote else {}
+        print(json.dumps(json.loads(info.to_json()) | versions, indent=2))
         return 0
     size = sum(item.stat().st_size for item in ([path] if path.is_file() else Path(path).rglob("*")))
-    for name, value in [("file", f"{path} ({size / 1e6:.1f} MB)"), *lines(info)]:
+    keras_versions = [("keras", f"{wrote} wrote the file, {keras.__version__} is installed")] if wrote else []
+    for name, value in [("file", f"{path} ({size / 1e6:.1f} MB)"), *lines(info), *keras_versions]:
         print(f"{name:<15} {value}")
     return 0

@@ -233,7 +233,7 @@ def test_read_lines_errors(tmp_path):
 
 
 def test_list_images_is_sorted_and_lists_images_only(tmp_path):
-    for name in ("b.JPG", "a.png", "notes.txt", "c.jpeg"):
+    for name in ("b.JPG", "a.png", "notes.txt", "c.jpeg", "._a.png", ".DS_Store", ".png"):
         (tmp_path / name).touch()
     (tmp_path / "folder.jpg").mkdir()
     assert list_images(tmp_path) == ["a.png", "b.JPG", "c.jpeg"]

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from pose_gan.data.pairs import read_pairs, write_pairs
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, InputWarning
 from pose_gan.files.images import MAX_PIXELS, image_size, read_header, read_image, save_image, trainable_name
 from pose_gan.poses.keypoints import read_annotations, write_annotations
 
@@ -55,10 +55,38 @@ def test_grey_becomes_rgb(tmp_path, pixels):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), grey(pixels[..., 0]))
 
 
-def test_alpha_is_dropped(tmp_path, pixels):
-    alpha = np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH, 1)
+def on_white(pixels, alpha):
+    """The definition, in floats."""
+    opacity = alpha / 255
+    return np.floor(opacity * pixels + (1 - opacity) * 255 + 0.5).astype(np.uint8)
+
+
+def test_transparent_images_lie_on_white_and_it_is_said(tmp_path, pixels):
+    alpha = np.linspace(0, 255, HEIGHT * WIDTH).astype(np.uint8).reshape(HEIGHT, WIDTH, 1)
     Image.fromarray(np.concatenate([pixels, alpha], axis=2)).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), pixels)
+    with pytest.warns(InputWarning, match="transparent images are read as if they lay on white"):
+        image = read_image(tmp_path / "a.png")
+    np.testing.assert_array_equal(image, on_white(pixels.astype(float), alpha))
+    assert (image[0, 0] == 255).all()
+    assert read_header(tmp_path / "a.png").alpha
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tif"])
+def test_an_alpha_channel_without_transparency_changes_nothing(tmp_path, pixels, suffix):
+    Image.fromarray(pixels).convert("RGBA").save(tmp_path / f"a.{suffix}", lossless=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(read_image(tmp_path / f"a.{suffix}"), pixels)
+
+
+def test_a_transparent_colour_lies_on_white(tmp_path, pixels):
+    Image.fromarray(pixels).save(tmp_path / "a.png", transparency=tuple(pixels[3, 4].tolist()))
+    expected = pixels.copy()
+    expected[(pixels == pixels[3, 4]).all(axis=-1)] = 255
+    with pytest.warns(InputWarning, match="on white"):
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png"), expected)
+    Image.fromarray(pixels).save(tmp_path / "b.png")
+    assert not read_header(tmp_path / "b.png").alpha
 
 
 def test_of_16_bits_the_upper_8_are_kept(tmp_path):
@@ -75,6 +103,8 @@ def test_16_bit_png_of_every_kind(tmp_path, colour_type, channels):
     write_png(tmp_path / "a.png", (HEIGHT, WIDTH), 16, colour_type, rows)
     upper = (values >> 8).astype(np.uint8)
     expected = grey(upper[..., 0]) if channels < 3 else upper[..., :3]
+    if channels % 2 == 0:
+        expected = on_white(expected.astype(float), upper[..., -1:])
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), expected)
 
 

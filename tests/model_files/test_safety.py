@@ -37,6 +37,7 @@ ALL = (
     *({"pose_rep_type": "stickman", "compat": compat} for compat in COMPATS),
     {"warp_skip": "full", "compat": "release", "warp_interpolation": "bilinear"},
     *({"use_bg": True}, {"use_input_pose": False}, {"norm": "release"}, {"image_size": (256, 256)}),
+    *({"image_size": (101, 70), "use_bg": True, "warp_skip": skip} for skip in ("mask", "none")),
 )  # fmt: skip
 
 

@@ -372,20 +372,24 @@ def test_two_ablations_never_share_a_folder(stub):
 
 
 def test_a_training_that_another_program_holds_is_awaited(stub, monkeypatch, capsys):
-    monkeypatch.setattr(processes, "SECONDS_BETWEEN_LOOKS", 0.05)
     run = Path("ab/runs/baseline/seed-0")
     run.mkdir(parents=True)
-    held, release = threading.Event(), threading.Event()
+    held, release, gone = threading.Event(), threading.Event(), threading.Event()
 
     def hold():
         with only_program(run / LOCK):
             held.set()
-            release.wait(60)
+            release.wait()
+        gone.set()
 
+    def look_again(seconds):  # the other program ends while this one waits
+        release.set()
+        gone.wait()
+
+    monkeypatch.setattr(processes.time, "sleep", look_again)
     thread = threading.Thread(target=hold)
     thread.start()
-    held.wait(60)
-    threading.Timer(0.5, release.set).start()
+    held.wait()
     ablate(seeds=[0])
     thread.join()
     assert capsys.readouterr().out.count(f"waiting: {run}: in use by process") == 1

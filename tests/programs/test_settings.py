@@ -177,7 +177,7 @@ def test_every_flag_has_a_description(kind):
     [
         ("--dataset nowhere", "dataset 'nowhere' is not one of market, .*--image_size"),
         ("--nn_loss_area_size 4", "nn_loss_area_size must be odd, from 1 to 15, got 4"),
-        ("--image_size 100x64", "image_size 100x64: both sides"),
+        ("--image_size 60x64", "image_size 60x64: both sides"),
         ("--use_bg 1 --disc_type warp", "use_bg goes with disc_type call only"),
         ("--batch_size 0", "batch_size must be above 0"),
         ("--lstruct_penalty_weight 1", "lstruct_penalty_weight above 0 needs pose_estimator"),
