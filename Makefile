@@ -24,7 +24,7 @@ $(SET_UP): pyproject.toml constraints.txt
 # The README lists these as plain commands; tests/test_readme.py compares. Each goes on where it was.
 demo: $(SET_UP) annotations/demo-pairs-test.csv
 	$(BIN)/pose-gan train --dataset demo --preset dsc --gan_penalty_weight 0.2 --width 0.25 --learning_rate 4e-4 \
-		--iterations_per_epoch 400 --number_of_epochs 10 --output_dir demo/run --resume auto
+		--iterations_per_epoch 400 --number_of_epochs 7 --output_dir demo/run --resume auto
 	$(BIN)/pose-gan test --generator_checkpoint demo/run --generated_images_dir demo/generated --overwrite 1 \
 		--metrics ssim,mask_ssim,l1,identity --identity_network colours \
 		--report demo/report.html --grid demo/grid.png
