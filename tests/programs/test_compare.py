@@ -86,7 +86,7 @@ def test_the_best_is_the_lowest_where_lower_is_better(tmp_path):
         for metric, cell in row.cells.items():
             best[metric] += [row.name] * cell.best
     lower = [metric for metric, (name,) in best.items() if name == "low"]
-    assert lower == ["l1", "fid", "lpips", "fid_keras", "lpips_vgg", "lpips_squeeze"]
+    assert lower == ["l1", "checkerboard", "fid", "lpips", "fid_keras", "lpips_vgg", "lpips_squeeze"]
     assert all(name == "high" for metric, (name,) in best.items() if metric not in lower)
 
 
