@@ -11,10 +11,22 @@ from typing import Any
 import h5py
 import numpy as np
 
+from pose_gan.poses.skeleton import Part, Skeleton
+
 BODY = (
     *("nose", "neck", "right shoulder", "right elbow", "right wrist", "left shoulder", "left elbow", "left wrist"),
     *("right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle"),
     *("right eye", "left eye", "right ear", "left ear"),
+)
+# Another body, with the points of DeepLabCut's mouse
+MOUSE = Skeleton(
+    "mouse",
+    ("snout", "leftear", "rightear", "tailbase"),
+    (("snout", "tailbase"),),
+    ("snout", "tailbase"),
+    (("rightear", "leftear"),),
+    (("snout", "tailbase"),),
+    (Part("body", "whole", ("leftear", "rightear", "tailbase")),),
 )
 # As OpenPose publishes them for its models COCO and BODY_25
 OPENPOSE18 = {

@@ -14,7 +14,7 @@ from data_prep import import_keypoints as verb
 from pose_gan.errors import InputError
 from pose_gan.files.text import write_json
 from pose_gan.poses.keypoints import read_annotations, write_annotations
-from pose_gan.poses.skeleton import COCO18, Part, Skeleton
+from pose_gan.poses.skeleton import COCO18
 
 SIZE = (120, 70)
 NAMES = ["a_1.jpg", "a_2.jpg", "b_1.jpg", "b_2.jpg"]
@@ -114,21 +114,12 @@ def test_frames_by_number(place, capsys):
 
 
 def test_another_body_with_its_skeleton(place, capsys):
-    mouse = Skeleton(
-        "mouse",
-        ("snout", "leftear", "rightear", "tailbase"),
-        (("snout", "tailbase"),),
-        ("snout", "tailbase"),
-        (("rightear", "leftear"),),
-        (("snout", "tailbase"),),
-        (Part("body", "whole", ("leftear", "rightear", "tailbase")),),
-    )
-    write_json(place / "mouse.json", mouse.to_dict())
+    write_json(place / "mouse.json", twin.MOUSE.to_dict())
     labels = [f"labeled-data/m/{name}" for name in NAMES]
     twin.deeplabcut_hdf5(place / "data.h5", labels, ["tailbase", "snout", "leftear"], POSES[:, :3], "table")
     flags = ["--dataset", "mine", "--split", "train", "--skeleton", "mouse.json"]
     assert verb.main(["data.h5", *flags]) == 0
-    found = read_annotations("annotations/mine-annotation-train.csv", mouse)
+    found = read_annotations("annotations/mine-annotation-train.csv", twin.MOUSE)
     np.testing.assert_array_equal(found.keypoints[:, [3, 0, 1]], POSES[:, :3])
     assert (found.keypoints[:, 2] == -1).all()
     assert "the file has no rightear; they are missing in all images" in capsys.readouterr().out

@@ -16,20 +16,11 @@ from pose_gan.poses.imports.reading import holds_keypoints, read_table
 from pose_gan.poses.imports.table import Table
 from pose_gan.poses.imports.taking import Choice, Taken, take
 from pose_gan.poses.keypoints import HEADER, write_annotations
-from pose_gan.poses.skeleton import COCO18, Part, Skeleton
+from pose_gan.poses.skeleton import COCO18, Skeleton
 
 SIZE = (120, 70)
 NAMES = ["a_1.jpg", "a_2.jpg", "b_1.png", "b_2.png"]
 POSES = twin.poses(len(NAMES), SIZE)
-MOUSE = Skeleton(
-    "mouse",
-    ("snout", "leftear", "rightear", "tailbase"),
-    (("snout", "tailbase"),),
-    ("snout", "tailbase"),
-    (("rightear", "leftear"),),
-    (("snout", "tailbase"),),
-    (Part("body", "whole", ("leftear", "rightear", "tailbase")),),
-)
 
 
 def write(path: Path, value) -> Path:
@@ -160,7 +151,7 @@ def test_mmpose_names_the_joints_of_other_bodies(tmp_path):
         ],
     }
     path = write(tmp_path / "mouse.json", value)
-    np.testing.assert_array_equal(imported(path, MOUSE)[0], [[6, 5], [8, 7], [4, 3], [2, 1]])
+    np.testing.assert_array_equal(imported(path, twin.MOUSE)[0], [[6, 5], [8, 7], [4, 3], [2, 1]])
 
 
 def test_mmpose_predictions_as_the_inferencer_returns_them(tmp_path):
@@ -226,18 +217,18 @@ def test_deeplabcut_csv(tmp_path, likelihood):
     poses = POSES[:, :4]
     labels = [f"labeled-data/m4/{name}" for name in NAMES]
     (tmp_path / "CollectedData_me.csv").write_text(
-        twin.deeplabcut_csv(labels, list(MOUSE.joints), poses, likelihood=likelihood)
+        twin.deeplabcut_csv(labels, list(twin.MOUSE.joints), poses, likelihood=likelihood)
     )
-    np.testing.assert_array_equal(imported(tmp_path / "CollectedData_me.csv", MOUSE), poses)
+    np.testing.assert_array_equal(imported(tmp_path / "CollectedData_me.csv", twin.MOUSE), poses)
 
 
 @pytest.mark.parametrize("form", ["fixed", "table"])
 def test_deeplabcut_hdf5(tmp_path, form):
     poses = POSES[:, :4]
     labels = [f"labeled-data/m4/{name}" for name in NAMES]
-    twin.deeplabcut_hdf5(tmp_path / "data.h5", labels, list(MOUSE.joints), poses, form)
-    assert list(read_table(tmp_path / "data.h5", MOUSE).people) == labels
-    np.testing.assert_array_equal(imported(tmp_path / "data.h5", MOUSE), poses)
+    twin.deeplabcut_hdf5(tmp_path / "data.h5", labels, list(twin.MOUSE.joints), poses, form)
+    assert list(read_table(tmp_path / "data.h5", twin.MOUSE).people) == labels
+    np.testing.assert_array_equal(imported(tmp_path / "data.h5", twin.MOUSE), poses)
 
 
 @pytest.mark.parametrize("form", ["fixed", "table"])
@@ -247,15 +238,15 @@ def test_deeplabcut_hdf5_that_pandas_wrote(tmp_path, form, individuals):
     pytest.importorskip("tables", reason="PyTables writes these files; reading needs it not")
     import pandas as pd
 
-    levels = [["me"], *([list(individuals)] if individuals else []), list(MOUSE.joints), ["x", "y", "likelihood"]]
+    levels = [["me"], *([list(individuals)] if individuals else []), list(twin.MOUSE.joints), ["x", "y", "likelihood"]]
     names = ["scorer", *(["individuals"] if individuals else []), "bodyparts", "coords"]
     columns = pd.MultiIndex.from_product(levels, names=names)
     values = np.random.default_rng(0).uniform(0, 1, (4, len(columns)))
     frame = pd.DataFrame(values, columns=columns)
     frame.to_hdf(tmp_path / "video.h5", key="df_with_missing", format=form, mode="w")
     frame.to_csv(tmp_path / "other.csv")
-    one, other = read_table(tmp_path / "video.h5", MOUSE), read_table(tmp_path / "other.csv", MOUSE)
-    assert (one.joints, list(one.people)) == (other.joints, list(other.people)) == (MOUSE.joints, [0, 1, 2, 3])
+    one, other = read_table(tmp_path / "video.h5", twin.MOUSE), read_table(tmp_path / "other.csv", twin.MOUSE)
+    assert (one.joints, list(one.people)) == (other.joints, list(other.people)) == (twin.MOUSE.joints, [0, 1, 2, 3])
     for key in one.people:
         for a, b in zip(one.people[key], other.people[key], strict=True):
             np.testing.assert_array_equal(a.places, b.places)
@@ -272,14 +263,14 @@ def test_deeplabcut_with_several_animals(tmp_path):
         "labeled-data,v,img1.png,1,2,3,4,,,,\n"
     )
     (tmp_path / "data.csv").write_text(text)
-    table = read_table(tmp_path / "data.csv", MOUSE)
+    table = read_table(tmp_path / "data.csv", twin.MOUSE)
     assert list(table.people) == ["labeled-data/v/img0.png", "labeled-data/v/img1.png"]
-    first, second = (taken(table, MOUSE, Choice(person)) for person in (1, 2))
+    first, second = (taken(table, twin.MOUSE, Choice(person)) for person in (1, 2))
     np.testing.assert_array_equal(first.keypoints["labeled-data/v/img0.png"][[0, 3]], [[2, 1], [4, 3]])
     np.testing.assert_array_equal(second.keypoints["labeled-data/v/img0.png"][[0, 3]], [[20, 10], [40, 30]])
     assert second.nobody == ["labeled-data/v/img1.png"]
     assert first.several == {"labeled-data/v/img0.png": 2}
-    assert taken(table, MOUSE).keypoints["labeled-data/v/img0.png"][0].tolist() == [20, 10], "the largest"
+    assert taken(table, twin.MOUSE).keypoints["labeled-data/v/img0.png"][0].tolist() == [20, 10], "the largest"
 
 
 def test_annotations_of_our_own(tmp_path):
@@ -305,8 +296,8 @@ def test_annotations_in_which_zeros_mean_missing(tmp_path):
 def test_names_and_suffixes_do_not_matter(tmp_path):
     write(tmp_path / "keypoints.txt", twin.alphapose(NAMES, POSES, twin.HALPE26))
     np.testing.assert_array_equal(imported(tmp_path / "keypoints.txt"), POSES)
-    twin.deeplabcut_hdf5(tmp_path / "table", NAMES, list(MOUSE.joints), POSES[:, :4], "fixed")
-    np.testing.assert_array_equal(imported(tmp_path / "table", MOUSE), POSES[:, :4])
+    twin.deeplabcut_hdf5(tmp_path / "table", NAMES, list(twin.MOUSE.joints), POSES[:, :4], "fixed")
+    np.testing.assert_array_equal(imported(tmp_path / "table", twin.MOUSE), POSES[:, :4])
     (tmp_path / "marked.dat").write_text("\ufeff" + json.dumps(twin.openpose([POSES[0]], twin.BODY25)))
     np.testing.assert_array_equal(imported(tmp_path / "marked.dat")[0], POSES[0])
 
@@ -325,13 +316,13 @@ def test_what_holds_keypoints(tmp_path):
 
 
 def test_a_folder_names_files_that_are_no_keypoints_and_reads_one_of_two_copies(tmp_path):
-    text = twin.deeplabcut_csv(NAMES, list(MOUSE.joints), POSES[:, :4])
+    text = twin.deeplabcut_csv(NAMES, list(twin.MOUSE.joints), POSES[:, :4])
     (tmp_path / "data.csv").write_text(text)
-    twin.deeplabcut_hdf5(tmp_path / "data.h5", NAMES, list(MOUSE.joints), POSES[:, :4], "table")
+    twin.deeplabcut_hdf5(tmp_path / "data.h5", NAMES, list(twin.MOUSE.joints), POSES[:, :4], "table")
     (tmp_path / "notes.txt").write_text("of Tuesday")
     (tmp_path / ".DS_Store").write_bytes(b"\0")
     (tmp_path / "a_1.jpg").write_bytes(b"")
-    table = read_table(tmp_path, MOUSE)
+    table = read_table(tmp_path, twin.MOUSE)
     assert list(table.people) == NAMES
     assert table.notes == ("files that are no keypoints, left out: notes.txt",)
 
@@ -393,11 +384,11 @@ class Evil:
 @pytest.mark.parametrize("content", [pickle.dumps([Evil()], 0), pickle.dumps(Evil(), 0), b"(lp0\n", b"garbage"])
 def test_hdf5_runs_no_code_of_the_file(tmp_path, content):
     path = tmp_path / "data.h5"
-    twin.deeplabcut_hdf5(path, NAMES, list(MOUSE.joints), POSES[:, :4], "table")
+    twin.deeplabcut_hdf5(path, NAMES, list(twin.MOUSE.joints), POSES[:, :4], "table")
     with h5py.File(path, "a") as file:
         file["df_with_missing/table"].attrs["values_block_0_kind"] = np.bytes_(content)
     with pytest.raises(InputError, match="its column names cannot be read"):
-        read_table(path, MOUSE)
+        read_table(path, twin.MOUSE)
 
 
 def test_other_hdf5_is_told(tmp_path):
@@ -427,7 +418,7 @@ def test_two_kinds_or_two_poses_of_an_image_in_a_folder_are_told(tmp_path):
 
 
 def test_another_body_needs_its_skeleton(tmp_path):
-    (tmp_path / "data.csv").write_text(twin.deeplabcut_csv(NAMES, list(MOUSE.joints), POSES[:, :4]))
+    (tmp_path / "data.csv").write_text(twin.deeplabcut_csv(NAMES, list(twin.MOUSE.joints), POSES[:, :4]))
     with pytest.raises(
         InputError, match=r"has the joints snout, .* which are none of Rhip, .*coco18 needs; give a --skel"
     ):
