@@ -102,7 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     folders = _folders(args)
     check_estimator(args.pose_estimator)
     skeleton = load_skeleton(args.skeleton) if args.skeleton else None
-    make_folder(args.annotations_dir)
+    for place in filter(None, (args.annotations_dir, args.preview)):
+        make_folder(place)
     config = pick(EstimatorConfig, args)
     print(f"opening the pose estimator {args.pose_estimator}", flush=True)
     runtime.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -29,6 +30,7 @@ from pose_gan.evaluation.strip_names import strip_name_problem
 from pose_gan.files.folders import dataset_path, is_background, list_images
 from pose_gan.files.images import Header, read_header, read_image
 from pose_gan.files.text import write_json
+from pose_gan.poses.imports.patn import lies_left
 from pose_gan.poses.keypoints import Annotations, found, read_annotations
 from pose_gan.poses.skeleton import COCO18, Skeleton
 from pose_gan.presets import DATASETS
@@ -185,8 +187,10 @@ def _check_annotations(report: Report, size: tuple[int, int], skeleton: Skeleton
         name for name in report.images if not (name in table.rows or is_background(name) or is_distractor(name, person))
     ]
     cases["annotation_absent"] += [
-        table.where(row) for row, name in enumerate(table.names) if not (report.files.images / name).is_file()
+        table.where(row) for row, name in enumerate(table.names) if not os.path.isfile(report.files.images / name)
     ]
+    if lies_left(table, size):
+        cases["keypoints_left"].append(table.path)
     headers = [report.images.get(name) for name in table.names]
     sizes = np.array([header.size if header else size for header in headers]).reshape(-1, 1, 2)
     is_found = found(table.keypoints)
@@ -213,12 +217,12 @@ def _check_pairs(report: Report, size: tuple[int, int], skeleton: Skeleton, use_
         return
     table = report.annotations or Annotations((), np.zeros((0, skeleton.num_joints, 2), np.int32))
     data = PairData(report.pairs, table, files.images, size, skeleton)
-    wrong = {"pair_absent": {name for name in data.names if not data.image_path(name).is_file()}}
+    wrong = {"pair_absent": {name for name in data.names if not os.path.isfile(data.image_path(name))}}
     if report.annotations is not None:
         wrong["pair_unannotated"] = set(data.names) - set(table.names)
         wrong["pair_invalid"] = set(data.names) & set(table.names) - set(valid_names(table, skeleton, person))
     if use_bg:
-        wrong["background_absent"] = {name for name in data.names if not data.background_path(name).is_file()}
+        wrong["background_absent"] = {name for name in data.names if not os.path.isfile(data.background_path(name))}
     first: dict[tuple[str, str], int] = {}
     for row, (source, target) in enumerate(report.pairs.itertuples(index=False, name=None), start=2):
         where = f"{files.pairs}, row {row}"

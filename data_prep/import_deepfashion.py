@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -151,8 +152,15 @@ def _next(options: argparse.Namespace, narrow: bool) -> str:
     """The commands to run after the import."""
     verbs = ("annotate", "check") if options.split == "patn" else ("annotate", "pairs", "check")
     text = advice(options, verbs, options.split != "random" and not narrow)
-    if not narrow or options.split != "patn":
+    if options.split != "patn":
         return text
+    if not narrow:
+        csv = dataset_path(options.lists_dir, "fasion-resize", "-annotation-train.csv")
+        command = ["pose-gan", "data", "import-keypoints", str(csv), "--dataset", options.dataset, "--split", "train"]
+        return (
+            f"{text}\nPATN's keypoint files belong to images cut to 256x176; to move them by 40 columns, in place of "
+            f"annotate, do this for train and for test:\n  {shlex.join(command)}"
+        )
     csv = options.annotations_dir / f"{options.dataset}-annotation-train.csv"
     return (
         f"{text}\nPATN's keypoint files fit these images: copy fasion-resize-annotation-train.csv to {csv}, do the "

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import SPLITS
-from data_prep.importing import in_threads
+from data_prep.importing import advice, in_threads
+from pose_gan.data.pairs import person_hint, valid_names
 from pose_gan.errors import InputError
 from pose_gan.files.folders import dataset_path, is_background, list_images, make_folder
 from pose_gan.files.images import image_size
@@ -17,7 +18,7 @@ from pose_gan.poses.imports.matching import Match, match
 from pose_gan.poses.imports.reading import KINDS, read_table
 from pose_gan.poses.imports.table import Table
 from pose_gan.poses.imports.taking import Choice, Taken, first, take
-from pose_gan.poses.keypoints import found, has_required_joints, name_problem, write_annotations
+from pose_gan.poses.keypoints import LARGEST, Annotations, found, has_required_joints, name_problem, write_annotations
 from pose_gan.poses.skeleton import COCO18, Skeleton, load_skeleton
 from pose_gan.programs.flags import add_config_arguments, pick
 from pose_gan.programs.verbs import verb_parser
@@ -69,6 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(argv)
     choice = pick(Choice, options)
+    if abs(options.add_x or 0) > LARGEST:
+        raise InputError(f"--add_x: got {options.add_x}; no image has more than {LARGEST} columns")
     skeleton = load_skeleton(options.skeleton) if options.skeleton else COCO18
     folder = (options.images_dir or dataset_path("data", options.dataset, "-dataset")) / options.split
     target = dataset_path(options.annotations_dir, options.dataset, f"-annotation-{options.split}.csv")
@@ -78,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not names:
         raise InputError(f"{folder}: no images; put them there, or set --split or --images_dir")
     table = read_table(options.source, skeleton)
+    if not table.people:
+        raise InputError(f"{options.source}: {table.kind}, of no image")
     matched = match(table.people, names, table.path)
     if not matched.keys:
         raise InputError(
@@ -90,10 +95,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     sizes = in_threads(lambda name: image_size(folder / name), list(matched.keys), "reading sizes")
     taken = take(table, skeleton, matched.keys, dict(zip(matched.keys, sizes, strict=True)), choice, options.add_x)
     make_folder(options.annotations_dir)
-    write_annotations(target, *zip(*taken.keypoints.items(), strict=True))
+    poses = np.stack(list(taken.keypoints.values()))
+    write_annotations(target, list(taken.keypoints), poses)
     print("\n".join(report(table, matched, names, taken, choice, skeleton)))
-    print(f"-> {target}\nNext: pose-gan data pairs --dataset {options.dataset} --split {options.split}, and check")
+    print(f"-> {target}\n\n{_next(options, Annotations((*taken.keypoints,), poses), skeleton)}")
     return 0
+
+
+def _next(options: argparse.Namespace, annotations: Annotations, skeleton: Skeleton) -> str:
+    """The commands to run after the import, with the flags that this data set needs."""
+    pairs = dataset_path(options.annotations_dir, options.dataset, f"-pairs-{options.split}.csv")
+    verbs = ("check",) if pairs.exists() else ("pairs", "check")  # published pairs are not replaced
+    more = ["--split", options.split, *(["--skeleton", options.skeleton] if options.skeleton else [])]
+    hint = person_hint(valid_names(annotations, skeleton))
+    if hint is None:
+        return advice(options, verbs, released=False, more=more)
+    commands = advice(options, verbs, released=False, more=[*more, "--person", ""])
+    return f"{commands}\n(--person '' says that all images show one; {hint})"
 
 
 def report(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -62,13 +63,14 @@ def images_folder(options: argparse.Namespace) -> Path:
     return options.images_dir or dataset_path("data", options.dataset, "-dataset")
 
 
-def advice(options: argparse.Namespace, verbs: Collection[str], released: bool = True) -> str:
+def advice(options: argparse.Namespace, verbs: Collection[str], released: bool = True, more: Sequence[str] = ()) -> str:
     """The commands to run after the import, with one command per line.
 
     Args:
         options: the options of a parser with `add_target_arguments`.
         verbs: the verbs of the commands; `annotate` is left out if its files exist.
         released: whether the keypoints that the authors published fit the imported split.
+        more: further words of each command.
     """
     csvs = [dataset_path(options.annotations_dir, options.dataset, f"-annotation-{split}.csv") for split in SPLITS]
     text = "Next:"
@@ -80,11 +82,13 @@ def advice(options: argparse.Namespace, verbs: Collection[str], released: bool =
                 f"Next (the first makes {csvs[0]} and {csvs[1].name}; leave it out if you put those of the authors' "
                 "release there):"
             )
-    images = f" --images_dir {options.images_dir}" if options.images_dir else ""
-    annotations = f" --annotations_dir {options.annotations_dir}" if options.annotations_dir != ANNOTATIONS else ""
-    tails = {"annotate": f"{images} --pose_estimator FILE", "pairs": "", "check": images}
-    lines = [f"  pose-gan data {verb} --dataset {options.dataset}{tails[verb]}{annotations}" for verb in verbs]
-    return "\n".join([text, *lines])
+    images = ["--images_dir", str(options.images_dir)] if options.images_dir else []
+    annotations = ["--annotations_dir", str(options.annotations_dir)] if options.annotations_dir != ANNOTATIONS else []
+    tails = {"annotate": [*images, "--pose_estimator", "FILE"], "pairs": [], "check": images}
+    commands = [
+        ["pose-gan", "data", verb, "--dataset", options.dataset, *tails[verb], *annotations, *more] for verb in verbs
+    ]
+    return "\n".join([text, *(f"  {shlex.join(words)}" for words in commands)])
 
 
 def examples(names: Collection[str]) -> str:

@@ -131,13 +131,12 @@ def _list(annotations: Annotations, split: str, skeleton: Skeleton, options: arg
         pairs = sample_pairs(pairs, options.images_for_test) if split == "test" else pairs
     if pairs.empty:
         valid = valid_names(annotations, skeleton, person)
+        reason = f"none of the {len(annotations)} images is valid"
         if valid:
             reason = person_hint(valid, person) or f"there is only one valid image, {valid[0]}"
-        else:
-            rules = left_out(annotations, skeleton, person).items()
-            reasons = [f"{len(names)} because {rule}" for rule, names in rules]
-            reason = "; ".join([f"none of the {len(annotations)} images is valid", *reasons])
-        raise InputError(f"{annotations.path}: no pairs: {reason}")
+        rules = left_out(annotations, skeleton, person).items()
+        reasons = [reason, *(f"{len(names)} left out because {rule}" for rule, names in rules)]
+        raise InputError(f"{annotations.path}: no pairs: {'; '.join(reasons)}")
     return pairs
 
 

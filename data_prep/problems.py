@@ -24,6 +24,8 @@ KINDS = {
     "image_unannotated": "images without keypoints: annotate them, or take them away",
     "annotation_file": "keypoint files that cannot be read: mend the row, check again",
     "annotation_absent": "annotated images that are not there: add them, or delete their rows",
+    "keypoints_left": "keypoint files of images cut to columns 40 to 215, as PATN's, which lie 40 pixels left of the "
+    "people here: take them over with pose-gan data import-keypoints",
     "joint_outside": "joints outside of their image: annotate at the size of the images",
     "pair_file": "pair lists that cannot be read: mend the row, check again",
     "pair_unannotated": "names in pairs without keypoints: annotate the images, or make the pairs again",

@@ -20,6 +20,7 @@ from pose_gan.programs.verbs import verb_parser
 
 SIDE, SMALL = 760, 232  # pixels of the large picture and of the pictures of parts
 ROWS = 3  # of pictures of parts
+LARGEST = 1536  # pixels; images with a longer side, which no network takes, are made smaller first
 MARGIN = 0.2  # of the pictures around the joints, so that parts that reach beyond them are seen
 WHITE = (255, 255, 255)
 EPILOG = """examples:
@@ -55,9 +56,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.image and not options.annotations:
         raise InputError("--image needs --annotations CSV, the file with its keypoints")
     pose, image, about = _pose(options, skeleton)
+    frame = _frame((image.shape[0], image.shape[1]))
+    pose, image, smaller = frame.keypoints(pose), frame.image(image), frame.size != frame.image_size
     runtime.start()
-    write_image(options.output, picture(pose, image, skeleton, real=options.image is not None))
+    write_image(options.output, picture(pose, image, skeleton, real=options.image is not None and not smaller))
     print("\n".join([f"{skeleton.name}: {about}", *remarks(skeleton, pose)]))
+    if options.image and smaller:
+        print(
+            f"drawn at {image.shape[0]}x{image.shape[1]} pixels (height x width), so without the body mask, whose "
+            "lines have 8 pixels in the image that the metrics see"
+        )
     print(f"-> {options.output}")
     return 0
 
@@ -142,8 +150,15 @@ def _pose(options: argparse.Namespace, skeleton: Skeleton) -> tuple[np.ndarray, 
                 f"{image.shape[1]} pixels (height x width); the annotations belong to an image of another size"
             )
         return pose, image, about
-    height, width = pose.max(axis=0) + 1
-    return pose, np.full((max(height, 1), max(width, 1), 3), 255, np.uint8), about
+    height, width = np.maximum(pose.max(axis=0) + 1, 1).tolist()
+    frame = _frame((height, width))
+    return frame.keypoints(pose), np.full((*frame.size, 3), 255, np.uint8), about
+
+
+def _frame(size: tuple[int, int]) -> Frame:
+    """The whole image, (height, width) in pixels, made smaller if a side is longer than `LARGEST`."""
+    scale = min(1.0, LARGEST / max(size))
+    return Frame.stretch(size, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
 
 
 def _row(annotations: Annotations, image: Path | None, skeleton: Skeleton) -> int:

@@ -32,7 +32,6 @@ from typing import Any
 HANG = 180.0  # seconds for one input; a busy machine needs some
 SHIFT = 240.0  # seconds after which the process with the readers is replaced, for TensorFlow's memory grows
 SLICE = 4.0  # seconds for one kind of files before the next one's turn
-BATCH = 8  # inputs of one call of Hypothesis
 MEMORY = 8 << 30  # bytes that the readers may take
 KEPT = 3  # inputs of one fault that are kept
 
@@ -46,6 +45,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=1.0, metavar="M", help="time (default: 1)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all choices (default: 0)")
     parser.add_argument("--folder", type=Path, help="for inputs that fail and the report; a new one (default: none)")
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="end after N batches of every kind, whatever the time (default: go on)"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=8, metavar="N", help="inputs of one call of Hypothesis (default: 8)"
+    )
     parser.add_argument("--kinds", nargs="+", metavar="NAME", help="only these kinds of files, such as generator.h5")
     parser.add_argument("--repeat", type=Path, metavar="FOUND", help="give an input that was kept to its readers again")
     parser.add_argument("--work", type=float, help=argparse.SUPPRESS)  # this is the process with the readers
@@ -57,12 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.repeat:
         return repeat(args.repeat)
     if args.work is not None:
-        work(args.folder, args.seed, args.work, args.kinds)
+        work(args)
         return 0
     with contextlib.ExitStack() as stack:
         folder = args.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=bool(args.folder is None))
-        counts = fuzz(folder.resolve(), args.seed, 60 * args.minutes, args.kinds)
+        counts = fuzz(folder.resolve(), args)
         print(table(counts))
         (folder / "report.json").write_text(json.dumps(counts, indent=2) + "\n")
     return int(any(row["found"] for row in counts.values()))
@@ -71,12 +76,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 # ------------------------------------------------------------------------- the process that watches
 
 
-def fuzz(folder: Path, seed: int, seconds: float, kinds: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
-    """Runs the readers for a time. Returns for each kind of files how many inputs were read, refused and found."""
+def fuzz(folder: Path, args: argparse.Namespace) -> dict[str, dict[str, int]]:
+    """Runs the readers for a time, or in one process for some rounds.
+
+    Returns: for each kind of files how many inputs were read, refused and found.
+    """
     counts: dict[str, dict[str, int]] = {}
-    end, shift = time.monotonic() + seconds, 0
-    while (left := end - time.monotonic()) > 0:
-        for note in _notes(folder, seed + 1000 * shift, min(left, SHIFT), kinds):
+    end, shift = time.monotonic() + 60 * args.minutes, 0
+    while (left := end - time.monotonic()) > 0 and not (args.rounds and shift):
+        for note in _notes(folder, args.seed + 1000 * shift, SHIFT if args.rounds else min(left, SHIFT), args):
             row = counts.setdefault(note["kind"], dict.fromkeys(("inputs", "read", "refused", "not made", "found"), 0))
             row["inputs"] += 1
             row[note["outcome"]] += 1
@@ -86,14 +94,16 @@ def fuzz(folder: Path, seed: int, seconds: float, kinds: Sequence[str] | None = 
     return counts
 
 
-def _notes(folder: Path, seed: int, seconds: float, kinds: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+def _notes(folder: Path, seed: int, seconds: float, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What one process with the readers says of each input. If it dies or hangs, that is said of the last one."""
     home = folder / "home"  # the current folder and HOME of the readers, so that what they touch is seen
     for part in (home, folder / "temporary", folder / "found"):
         part.mkdir(exist_ok=True)
     (home / "file").write_text("untouched")
     command = [sys.executable, __file__, "--work", str(seconds), "--seed", str(seed), "--folder", str(folder)]
-    command += ["--kinds", *kinds] if kinds else []
+    command += ["--batch", str(args.batch)]
+    command += ["--rounds", str(args.rounds)] if args.rounds else []
+    command += ["--kinds", *args.kinds] if args.kinds else []
     settings = {"HOME": str(home), "TMPDIR": str(folder / "temporary"), "TF_CPP_MIN_LOG_LEVEL": "3"}
     with (folder / "errors.txt").open("wb") as errors:
         process = subprocess.Popen(
@@ -178,8 +188,9 @@ class Watch:
             self.seen.append(f"{event} {first}")
 
 
-def work(folder: Path, seed: int, seconds: float, kinds: Sequence[str] | None) -> None:
+def work(args: argparse.Namespace) -> None:
     """Gives inputs of all kinds in turn to their readers, and says on the output what came of each."""
+    folder, seed = args.folder, args.seed
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     import keras
@@ -188,27 +199,29 @@ def work(folder: Path, seed: int, seconds: float, kinds: Sequence[str] | None) -
     if not (folder / "seeds").exists():
         write_seeds(folder / "seeds.new")
         (folder / "seeds.new").rename(folder / "seeds")
-    cases = [case for case in CASES if not kinds or case.name in kinds]
-    watch, end = Watch(str(folder / "temporary")), time.monotonic() + seconds
-    turn = seed % 997  # another kind begins in every shift
-    while time.monotonic() < end:
-        case, slice_end = cases[turn % len(cases)], min(end, time.monotonic() + SLICE)
-        while time.monotonic() < slice_end:
+    cases = [case for case in CASES if not args.kinds or case.name in args.kinds]
+    watch, end = Watch(str(folder / "temporary")), float("inf") if args.rounds else time.monotonic() + args.work
+    turn = first = seed % 997  # another kind begins in every shift
+    while time.monotonic() < end and not (args.rounds and turn == first + args.rounds * len(cases)):
+        case, slice_end = cases[turn % len(cases)], min(end, time.monotonic() + (0 if args.rounds else SLICE))
+        while True:
             seed += 1
-            _batch(seed, lambda draw, case=case: time.monotonic() > end or _one(case, folder, draw, watch))
+            _batch(seed, args.batch, lambda draw, case=case: time.monotonic() > end or _one(case, folder, draw, watch))
+            if time.monotonic() >= slice_end:
+                break
         keras.backend.clear_session()
         turn += 1
 
 
-def _batch(seed: int, one: Callable[[Callable[[Any], Any]], Any]) -> None:
-    """Calls a function `BATCH` times, each time with another `draw`, which draws from strategies of Hypothesis."""
+def _batch(seed: int, size: int, one: Callable[[Callable[[Any], Any]], Any]) -> None:
+    """Calls a function `size` times, each time with another `draw`, which draws from strategies of Hypothesis."""
     import hypothesis
     from hypothesis import strategies as st
     from hypothesis.errors import Flaky
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
-        max_examples=BATCH,
+        max_examples=size,
         database=None,
         deadline=None,
         phases=[hypothesis.Phase.generate],

@@ -1,4 +1,4 @@
-"""A minute of the fuzzer: damaged and hostile files of all kinds, and a fault put in, which it must find."""
+"""The fuzzer: some damaged and hostile files of every kind, and faults put in, which it must find."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from checkout import ROOT
 
 import pose_gan
@@ -21,10 +22,18 @@ def fuzz(*flags: object, path: str = "") -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_minute_finds_nothing(tmp_path):
-    done = fuzz("--minutes", 0.8, "--folder", tmp_path / "fuzz")
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(("--rounds", 1, "--batch", 3), id="a round"),
+        pytest.param(("--minutes", 3, "--seed", 1), id="minutes", marks=pytest.mark.slow),
+    ],
+)
+def test_it_finds_nothing(tmp_path, flags):
+    done = fuzz(*flags, "--folder", tmp_path / "fuzz")
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    *_, total = done.stdout.splitlines()
+    _, *kinds, total = done.stdout.splitlines()
+    assert "--rounds" not in flags or len(kinds) > 30
     name, inputs, read, refused, not_made, found = total.split()
     assert name == "all"
     assert int(inputs) == int(read) + int(refused) + int(not_made)
@@ -58,7 +67,7 @@ module.load_skeleton = load_skeleton
 def test_it_finds_what_it_should(tmp_path):
     """Another error, a program, a file written or touched, a dead process, each in a reader; and it repeats one."""
     (tmp_path / "sitecustomize.py").write_text(FAULTY)
-    done = fuzz("--kinds", "skeleton.json", "--folder", tmp_path / "fuzz", "--minutes", 0.4, path=str(tmp_path))
+    done = fuzz("--kinds", "skeleton.json", "--folder", tmp_path / "fuzz", "--rounds", 3, path=str(tmp_path))
     assert done.returncode == 1, done.stderr
     for what in (
         "KeyError at sitecustomize.py",

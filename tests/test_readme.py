@@ -6,13 +6,13 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from checkout import ROOT
 
 from pose_gan import load_generator
+from pose_gan.__main__ import main
 from pose_gan.model_files.formats import FORMATS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,40 +29,44 @@ def block(marker: str) -> str:
     return match[1]
 
 
-def run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def test_the_demo_and_the_use_of_its_generator(tmp_path):
+def test_the_demo_and_the_use_of_its_generator(tmp_path, monkeypatch, capsys):
+    """In this process, where TensorFlow is loaded already; what is exported runs in others."""
+    monkeypatch.chdir(tmp_path)
     for line in block("demo-commands").splitlines():
         _, *words = shlex.split(line)
         smaller = next((more for start, more in SMALLER.items() if " ".join(words).startswith(start)), "")
-        out = run([sys.executable, "-m", "pose_gan", *words, *smaller.split()], tmp_path)
-    assert "mask-SSIM" in out
+        assert main([*words, *smaller.split()]) == 0
+    assert "mask-SSIM" in capsys.readouterr().out
     for made in ("demo/report.html", "demo/grid.png", "demo/generated/metrics.json", "demo/run/generator.h5"):
         assert (tmp_path / made).stat().st_size > 0, made
-    run([sys.executable, "-c", block("use-commands")], tmp_path)
+    exec(block("use-commands"), {})
     assert (tmp_path / "generated.png").stat().st_size > 0
-    check_every_exported_form(tmp_path)
-
-
-def check_every_exported_form(folder: Path) -> None:
-    """Each in a fresh process, and but for Keras' own formats in one that cannot import this package."""
     for line in block("export-commands").splitlines():
-        out = run([sys.executable, "-m", "pose_gan", *shlex.split(line)[1:]], folder)
-    assert "preset          -" in out  # the weight of its adversarial loss is of no row of the paper
-    inputs = np.load(folder / "inputs.npz")
-    generator = load_generator(folder / "demo/run")
+        assert main(shlex.split(line)[1:]) == 0
+    assert (
+        "preset          -" in capsys.readouterr().out
+    )  # the weight of its adversarial loss is of no row of the paper
+    check_every_exported_form()
+
+
+def check_every_exported_form() -> None:
+    """Keras' own formats in a fresh process, and the others in one that cannot import this package."""
+    keras = block("use-keras")
+    assert "generator.keras" in keras
+    codes = {"keras": keras, "h5": keras.replace("generator.keras", "generator.h5")}
+    others = {form: block(f"use-{form}") for form in ("savedmodel", "tflite", "onnx")}
+    for start, group in (("", codes), ("import sys\nsys.modules['pose_gan'] = None\n", others)):
+        lines = [f"{start}from numpy import save"]
+        lines += [
+            f"names = {{}}\nexec({code!r}, names)\nsave({f'{form}.npy'!r}, names['image'])"
+            for form, code in group.items()
+        ]
+        done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    inputs, generator = np.load("inputs.npz"), load_generator("demo/run")
     expected = np.asarray(generator([inputs[tensor.name] for tensor in generator.inputs]))
-    for form in ("keras", "savedmodel", "tflite", "onnx"):
-        alone = "" if form == "keras" else "import sys; sys.modules['pose_gan'] = None\n"
-        run([sys.executable, "-c", f"{alone}{block(f'use-{form}')}\nnp.save('{form}.npy', image)"], folder)
-        np.testing.assert_allclose(np.load(folder / f"{form}.npy"), expected, atol=1e-4, err_msg=form)
-    code = block("use-keras").replace("generator.keras", "generator.h5")
-    run([sys.executable, "-c", f"{code}\nnp.save('h5.npy', image)"], folder)
-    np.testing.assert_allclose(np.load(folder / "h5.npy"), expected, atol=1e-4)
+    for form in (*codes, *others):
+        np.testing.assert_allclose(np.load(f"{form}.npy"), expected, atol=1e-4, err_msg=form)
 
 
 def test_every_exported_form_has_its_code():

@@ -94,7 +94,7 @@ def _read(path: tf.Tensor, image_size: tuple[int, int], alpha: tf.Tensor | bool 
         # This also decodes PNG. The default IDCT differs by up to 20 grey levels from the exact one of Pillow.
         return tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
 
-    pixels = tf.cond(tf.convert_to_tensor(alpha), transparent, opaque)
+    pixels = tf.cond(alpha, transparent, opaque) if tf.is_tensor(alpha) else (transparent if alpha else opaque)()
     return tf.cast(tf.ensure_shape(pixels, (*image_size, 3)), tf.float32) / 127.5 - 1.0
 
 
@@ -104,7 +104,10 @@ def _load(rows: tf.data.Dataset, data: PairData) -> tf.data.Dataset:
     def reader(path_of: Callable[[str], Path]) -> Callable[[tf.Tensor], tf.Tensor]:
         """From the number of a name to its image."""
         paths = [str(path_of(name)) for name in data.names]
-        files, alpha = tf.constant(paths, tf.string), tf.constant([path in data.alpha for path in paths], tf.bool)
+        files = tf.constant(paths, tf.string)
+        if not data.alpha:  # as usual; both ways to decode would make the graph three times as slow to build
+            return lambda number: _read(files[number], data.image_size)
+        alpha = tf.constant([path in data.alpha for path in paths], tf.bool)
         return lambda number: _read(files[number], data.image_size, alpha[number])
 
     with tf.device("CPU:0"):
@@ -112,6 +115,7 @@ def _load(rows: tf.data.Dataset, data: PairData) -> tf.data.Dataset:
         keypoints = tf.constant(data.keypoints)
         image, background = reader(data.image_path), reader(data.background_path)
 
+    @tf.autograph.experimental.do_not_convert  # nothing in it needs to be converted, which takes time
     def sample(row: tf.Tensor) -> Batch:
         source, target = pairs[row][0], pairs[row][1]
         values = {

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pose_gan.config import DataConfig
-from pose_gan.data.pairs import read_pairs
+from pose_gan.config import DataConfig, RunConfig
+from pose_gan.data.pairs import person_hint, person_of, read_pairs
 from pose_gan.data.places import places_of
 from pose_gan.errors import InputError, InputWarning
 from pose_gan.files.images import read_header
+from pose_gan.poses.imports.patn import lies_left
 from pose_gan.poses.keypoints import Annotations, found, read_annotations
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
@@ -123,18 +124,55 @@ def open_pairs(
     pairs = pairs.head(len(pairs) if limit is None else limit)
     if pairs.empty:
         raise InputError(f"{places.pairs}: no pairs; make them again with: pose-gan data pairs {places.flags}")
+    if lies_left(annotations, image_size):
+        warnings.warn(
+            f"{places.annotations}: keypoints of images cut to columns 40 to 215, as PATN's; they lie 40 pixels left "
+            "of the people here: take them over with pose-gan data import-keypoints",
+            InputWarning,
+            stacklevel=2,
+        )
     opened = PairData(pairs, annotations, places.images, (image_size[0], image_size[1]), skeleton, use_bg)
-    _check_pairs(opened, places.pairs)
-    _check_keypoints(opened)
-    return replace(opened, alpha=_check_images(opened))
+    return checked(opened, places.pairs)
+
+
+def open_training(config: RunConfig) -> PairData:
+    """The training pairs of a run, as `open_pairs`. An `InputWarning` says if pairs show two persons, by their names.
+
+    Nothing is said where the names do not tell persons, because each image has its own or all have the same.
+    """
+    model = config.model
+    data = open_pairs(config.data, "train", model.image_size, model.skeleton, model.use_bg)
+    pairs = places_of(config.data, "train").pairs
+    crossed = sum(person_of(source) != person_of(target) for source, target in data.pairs.to_numpy())
+    if crossed and person_hint(data.names) is None:
+        warnings.warn(
+            f"{pairs}: {crossed} of {len(data)} pairs show two persons, by their names. Such a pair has no true image, "
+            "so training on it teaches nothing good; the lists of pose-gan data pairs without --cross are for training",
+            InputWarning,
+            stacklevel=2,
+        )
+    return data
+
+
+def checked(data: PairData, pairs: str | os.PathLike[str]) -> PairData:
+    """Checks the files of pairs, as `open_pairs` does, which tells the errors.
+
+    Args:
+        data: the pairs; `alpha` is of no account.
+        pairs: the file of the pairs, for messages.
+    Returns: the same pairs, with their `alpha`.
+    """
+    _check_pairs(data, Path(pairs))
+    _check_keypoints(data)
+    return replace(data, alpha=_check_images(data))
 
 
 def _check_pairs(data: PairData, pairs_path: Path) -> None:
     """Checks that every image of a pair is annotated and present, and that every target has its background."""
-    absent = {name for name in data.names if not data.image_path(name).is_file()}
+    absent = {name for name in data.names if not os.path.isfile(data.image_path(name))}
     no_bg = set()
     if data.use_bg:
-        no_bg = {name for name in dict.fromkeys(data.pairs["to"]) if not data.background_path(name).is_file()}
+        no_bg = {name for name in dict.fromkeys(data.pairs["to"]) if not os.path.isfile(data.background_path(name))}
     unknown = set(data.names) - set(data.annotations.names)
     if not (unknown or absent or no_bg):
         return

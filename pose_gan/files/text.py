@@ -23,7 +23,8 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Writes indented JSON, atomically. Raises TypeError or ValueError for a value that JSON cannot hold."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(path, text.encode("utf-8", "backslashreplace").decode())  # bytes of file names that are no text
 
 
 def read_text(path: str | os.PathLike[str], encoding: str = "utf-8", limit: int = MAX_JSON) -> str:

@@ -148,16 +148,18 @@ def _member(args: argparse.Namespace, given: Sequence[str], preset: str, number:
 
 def _check_files(args: argparse.Namespace, training: dict[str, RunConfig]) -> None:
     """Raises InputError if data or weights that the trainings and tests need are absent or wrong."""
-    from pose_gan.data.pair_data import open_pairs
+    from pose_gan.data.pair_data import open_pairs, open_training
 
     for config in training.values():
         weights = config.loss.vgg_weights
         if config.loss.content_layers and weights not in ("imagenet", "random") and not Path(weights).exists():
             raise InputError(f"--vgg_weights {weights}: no such file")
     config = next(iter(training.values()))
-    for split, count in (("train", None), ("test", args.images_for_test)):
+    model = config.model
+    for split in ("train", args.split):
         places_of(config.data, split).check()
-        open_pairs(config.data, split, config.model.image_size, config.model.skeleton, config.model.use_bg, count)
+    open_training(config)
+    open_pairs(config.data, args.split, model.image_size, model.skeleton, model.use_bg, args.images_for_test)
 
 
 def _check_of_metrics(folder: Path, given: Sequence[str]) -> list[str]:
@@ -180,6 +182,7 @@ def select(words: Sequence[str], flags: Collection[str]) -> list[str]:
 def _test_flags() -> set[str]:
     return {
         *DATA,
+        "--split",
         "--images_for_test",
         "--person",
         "--metrics",
@@ -198,7 +201,7 @@ def _train_words(given: Sequence[str]) -> list[str]:
 
 def _testing(args: argparse.Namespace) -> dict[str, Any]:
     """Everything that the scores depend on beside the generator, as values that JSON can hold."""
-    names = ("images_for_test", "person", "real", *(field.name for field in fields(MetricOptions)))
+    names = ("split", "images_for_test", "person", "real", *(field.name for field in fields(MetricOptions)))
     given = {name: getattr(args, name, None) for name in names}
     return {"metrics": list(args.metrics) if args.metrics else None, **given}
 

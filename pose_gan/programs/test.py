@@ -56,9 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_config_arguments(parser, ModelConfig, "model (the generator's own; flags given here are compared with it)")
     add_data_arguments(parser)
-    pairs = add_pair_arguments(parser)
-    pairs.add_argument("--split", choices=["train", "test"], default="test", help="split to take (default: test)")
-    add_person_argument(pairs)
+    add_person_argument(add_pair_arguments(parser))
     add_metric_arguments(parser)
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -92,8 +90,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def add_pair_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Adds `--images_for_test`, and returns its group."""
+    """Adds `--split` and `--images_for_test`, and returns their group."""
     group = parser.add_argument_group("pairs")
+    group.add_argument("--split", choices=["train", "test"], default="test", help="split to test on (default: test)")
     group.add_argument(
         "--images_for_test", type=_count, metavar="N", help="use the first N pairs (default: all in the pair file)"
     )

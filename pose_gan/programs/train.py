@@ -105,10 +105,9 @@ def _run(args: argparse.Namespace) -> tuple[RunConfig, Path, Path]:
 
 def _dry_run(config: RunConfig, output_dir: Path) -> int:
     """Prints the settings of the run and checks its data. Raises InputError in the same cases as the run."""
-    from pose_gan.data.pair_data import open_pairs
+    from pose_gan.data.pair_data import open_training
 
-    model = config.model
     print(json.dumps(config.to_dict() | {"output_dir": str(output_dir)}, indent=2))
-    data = open_pairs(config.data, "train", model.image_size, model.skeleton, model.use_bg)
+    data = open_training(config)
     print(f"{len(data)} training pairs of {len(data.names)} images are in order")
     return 0

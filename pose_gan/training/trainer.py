@@ -13,7 +13,7 @@ import numpy as np
 
 from pose_gan.config import RunConfig
 from pose_gan.data.batches import Batch, iterate, training_batches
-from pose_gan.data.pair_data import open_pairs
+from pose_gan.data.pair_data import open_training
 from pose_gan.files.atomic import atomic_path, remove_parts
 from pose_gan.files.folders import make_folder
 from pose_gan.files.lock import LOCK, only_program
@@ -59,9 +59,8 @@ class Trainer:
         self.config, self.output_dir, self.checkpoints_dir = config, output_dir, checkpoints_dir
         self.resume, self.command = resume, command
         self._check_folders()
-        model = config.model
         print("checking the training pairs", flush=True)
-        self.data = open_pairs(config.data, "train", model.image_size, model.skeleton, model.use_bg)
+        self.data = open_training(config)
         self.validation = open_validation(config)
         print("building the networks", flush=True)
         self.gan = GAN(config)

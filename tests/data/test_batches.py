@@ -14,13 +14,13 @@ import tensorflow as tf
 from PIL import Image
 
 from data_prep.pairs import main as make_pair_lists
-from pose_gan.config import DataConfig
+from pose_gan.config import DataConfig, ModelConfig, RunConfig
 from pose_gan.data.batches import _read, iterate, ordered_batches, training_batches
-from pose_gan.data.pair_data import DECODED, PairData, open_pairs
+from pose_gan.data.pair_data import DECODED, PairData, open_pairs, open_training
 from pose_gan.data.pairs import read_pairs
 from pose_gan.errors import InputError, InputWarning
 from pose_gan.files.images import read_header, read_image
-from pose_gan.poses.keypoints import read_annotations
+from pose_gan.poses.keypoints import HEADER, read_annotations
 
 
 def open_tiny(tiny, **options) -> PairData:
@@ -330,6 +330,25 @@ def test_keypoint_outside(tiny_data, y, x):
     )
     with pytest.raises(InputError, match=message):
         open_tiny(tiny_data)
+
+
+@pytest.mark.parametrize("make", ["cross", "pairs", "video"])
+def test_training_on_pairs_of_two_persons_is_told(tiny_data, make):
+    """A list of `--cross`, but not that of a video, whose names do not tell persons."""
+    config, root = RunConfig(tiny_data.config, ModelConfig(image_size=tiny_data.image_size)), str(tiny_data.root)
+    if make == "video":
+        for path in tiny_data.images():
+            path.rename(path.with_name(path.name.replace("_", "-")))
+        text = tiny_data.annotations().read_text()
+        tiny_data.annotations().write_text(f"{HEADER}{text.removeprefix(HEADER).replace('_', '-')}")
+    flags = {"cross": ["--cross", "2", "--output_dir", root], "video": ["--person", ""], "pairs": []}[make]
+    make_pair_lists(["--dataset", "tiny", "--split", "train", "--annotations_dir", root, *flags])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert len(open_training(config)) == {"cross": 18, "pairs": 18, "video": 72}[make]
+    said = [str(warning.message) for warning in caught if issubclass(warning.category, InputWarning)]
+    expected = [f"{tiny_data.pairs()}: 18 of 18 pairs show two persons, by their names"] if make == "cross" else []
+    assert [text.partition(". Such a pair")[0] for text in said] == expected
 
 
 def test_only_images_of_pairs_are_checked(tiny_data):

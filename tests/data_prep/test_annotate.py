@@ -308,6 +308,9 @@ def peak_memory_of(function: Callable[[], object]) -> int | None:
 def test_bad_flags(folder, monkeypatch, tmp_path):
     with pytest.raises(InputError, match="--batch_size must be 1 or more, got 0"):
         run(folder, monkeypatch, "--batch_size", "0")
+    with pytest.raises(InputError, match=r"c1\.png: cannot be written to"):
+        run(folder, monkeypatch, "--preview", str(folder / "0000_c1.png"))
+    assert not (folder.parents[1] / "annotations/mine-annotation-test.csv").exists(), "told before the work"
     with pytest.raises(InputError, match=r"train: no such folder of images"):
         run(folder, monkeypatch, "--split", "train")
     (folder.parent / "train").mkdir()

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+import warnings
 
+import foreign_keypoints
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from data_prep import check
+from pose_gan.config import DataConfig
+from pose_gan.data.pair_data import open_pairs
+from pose_gan.data.pairs import write_pairs
 from pose_gan.errors import InputError
 from pose_gan.poses.keypoints import read_annotations, write_annotations
 from pose_gan.poses.skeleton import COCO18
@@ -75,6 +84,45 @@ def test_images_of_all_kinds_of_faults_at_once(tiny_data):
     assert found["image_format"] == [f"{NAMES[2]}: BMP with pixels RGB", f"{NAMES[3]}: JPEG with pixels CMYK"]
     assert found["image_turned"] == [f"{NAMES[4]}: orientation 3"]
     assert found["image_size"] == [f"{NAMES[5]}: 192x128, not 96x64"]
+
+
+def test_names_that_no_file_can_have_are_absent(tiny_data):
+    name = f"{'n' * 300}.jpg"
+    with tiny_data.pairs().open("a") as file:
+        file.write(f"{NAMES[0]},{name}\n")
+    found = problems(tiny_data)
+    assert found["pair_absent"] == [f"{tiny_data.pairs()}, row 20, column to: {name}"]
+    with pytest.raises(InputError, match=r"row 20, column to: n+\.jpg has no keypoints"):
+        open_pairs(tiny_data.config, "train", tiny_data.image_size)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")
+def test_names_that_are_no_text_stand_in_the_json(tiny_data):
+    Image.open(tiny_data.images()[0]).save(tiny_data.root / "train" / os.fsdecode(b"\xff_1.jpg"))
+    assert problems(tiny_data)["image_unannotated"] == [os.fsdecode(b"\xff_1.jpg")]
+
+
+def test_keypoints_of_images_that_are_cut(tmp_path, capsys):
+    """PATN's keypoints beside whole images lie 40 pixels left of the people."""
+    names = [f"fashionWOMENDressesid000055370{number}_4full.jpg" for number in range(3)]
+    (tmp_path / "train").mkdir()
+    for name in names:
+        Image.new("RGB", (256, 256)).save(tmp_path / "train" / name)
+    poses, csv = foreign_keypoints.poses(3, (256, 176)), tmp_path / "fashion-annotation-train.csv"
+    write_pairs(tmp_path / "fashion-pairs-train.csv", pd.DataFrame({"from": names[:2], "to": names[1:]}))
+    data = DataConfig("fashion", str(tmp_path), str(tmp_path))
+    flags = ["--dataset", "fashion", "--images_dir", str(tmp_path), "--annotations_dir", str(tmp_path)]
+    for shift, status in ((0, 1), (40, 0)):
+        write_annotations(csv, names, np.where(poses < 0, -1, poses + np.array([0, shift])))
+        assert check.main(flags) == status
+        said = capsys.readouterr().out
+        assert (
+            "40 pixels left of the people here: take them over with pose-gan data import-keypoints" in said
+        ) == status
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            open_pairs(data, "train", (256, 256))
+        assert any("40 pixels left of the people" in str(warning.message) for warning in caught) == status
 
 
 def test_the_size_that_images_must_have(tiny_data):

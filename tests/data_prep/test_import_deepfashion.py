@@ -174,7 +174,8 @@ def test_patn_split_with_its_pairs(source, pairs, capsys):
     assert "warning: train: 2 pairs, PATN as published has 101966" in said
     assert "warning: test: 2 pairs, PATN as published has 8570" in said
     assert "data annotate" in said
-    assert "data_prep pairs" not in said  # they are there
+    assert "data pairs" not in said  # they are there
+    assert "data import-keypoints lists/fasion-resize-annotation-train.csv --dataset fashion --split train" in said
 
 
 def halves(number: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import foreign_keypoints as twin
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep import check, pairs
 from data_prep import import_keypoints as verb
 from pose_gan.errors import InputError
 from pose_gan.files.text import write_json
-from pose_gan.poses.keypoints import read_annotations, write_annotations
+from pose_gan.poses.keypoints import HEADER, read_annotations, write_annotations
 from pose_gan.poses.skeleton import COCO18
 
 SIZE = (120, 70)
@@ -137,6 +139,34 @@ def test_patn(place, width, shift, capsys):
     assert ("moved by +40 columns" in capsys.readouterr().out) == bool(shift)
 
 
+def next_commands(capsys) -> list[str]:
+    return [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  pose-gan")]
+
+
+def test_what_comes_next_has_the_flags_that_the_data_set_needs(place, capsys):
+    run(openpose_folder(place / "openpose"))
+    assert next_commands(capsys) == [f"pose-gan data {v} --dataset mine --split train" for v in ("pairs", "check")]
+    Path("annotations/mine-pairs-train.csv").touch()  # a published list, perhaps
+    run("openpose", "--overwrite")
+    assert next_commands(capsys) == ["pose-gan data check --dataset mine --split train"]
+
+
+def test_the_frames_of_a_video_are_no_persons(place, capsys):
+    (place / "my skeletons").mkdir()
+    write_json(place / "my skeletons/mouse.json", twin.MOUSE.to_dict())
+    frames = [f"img{number}.jpg" for number in range(4)]
+    make_images(place / "data/video-dataset/train", frames, SIZE)
+    (place / "data.csv").write_text(
+        twin.deeplabcut_csv(frames, list(twin.MOUSE.joints), twin.poses(4, SIZE, 0, 0)[:, :4])
+    )
+    flags = ["--dataset", "video", "--split", "train", "--skeleton", "my skeletons/mouse.json"]
+    assert verb.main(["data.csv", *flags]) == 0
+    commands = next_commands(capsys)
+    assert len(commands) == 2
+    for command, program in zip(commands, (pairs, check), strict=True):
+        assert program.main(shlex.split(command)[3:]) == 0
+
+
 def test_our_own_keypoints_are_not_moved(place):
     names = [f"fasionWOMENDressesid000055370{number}_4full.jpg" for number in range(3)]
     make_images(place / "data/fashion-dataset/train", names, (256, 256))
@@ -162,6 +192,11 @@ def test_what_is_refused(place):
         verb.main(["none", *flags])
     with pytest.raises(InputError, match="--person counts the people of an image from 1, got 0"):
         verb.main(["openpose", *flags, "--person", "0"])
+    with pytest.raises(InputError, match="--add_x: got 10000000000000000000; no image has more than 65535 columns"):
+        verb.main(["openpose", *flags, "--add_x", "1" + 19 * "0"])
+    (place / "no_rows.csv").write_text(f"{HEADER}\n")
+    with pytest.raises(InputError, match=r"no_rows\.csv: annotations, of no image"):
+        verb.main(["no_rows.csv", *flags])
     (place / "data/other-dataset/train").mkdir(parents=True)
     with pytest.raises(InputError, match="other-dataset/train: no images"):
         verb.main(["openpose", "--dataset", "other", "--split", "train"])

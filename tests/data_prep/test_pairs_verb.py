@@ -67,7 +67,8 @@ def test_absent_annotations_write_nothing(tiny_data):
 def test_no_valid_image(tmp_path):
     write(tmp_path / "a-annotation-train.csv", ["1_a", "1_b"], missing=True)
     with pytest.raises(
-        InputError, match=r"a-annotation-train\.csv: no pairs: none of the 2 images is valid; 2 because .*Rhip, Lhip"
+        InputError,
+        match=r"a-annotation-train\.csv: no pairs: none of the 2 images is valid; 2 left out because .*Rhip, Lhip",
     ):
         run("--dataset", "a", "--annotations_dir", tmp_path, "--split", "train")
 

@@ -104,6 +104,28 @@ def test_over_an_image(tmp_path):
     assert not (tmp_path / "x.png").exists()
 
 
+def test_large_photos_and_large_poses_are_drawn_small(tmp_path, monkeypatch, capsys):
+    """A photo of three times the size gives the same picture, but for the body mask, whose size is in pixels."""
+    monkeypatch.setattr(verb, "LARGEST", 400)
+    pose = np.array([[10, 30], [30, 31], [50, 31]])
+    (tmp_path / "stick.json").write_text(json.dumps(STICK.to_dict()))
+    drawn = {}
+    for name, times in (("small", 4), ("large", 12)):
+        image = np.zeros((60, 80, 3), np.uint8)
+        image[20:40, 40:] = 200
+        Image.fromarray(image.repeat(times, 0).repeat(times, 1)).save(tmp_path / f"{name}.png")
+        write_annotations(tmp_path / "a.csv", [f"{name}.png"], [pose * times + times // 2])
+        flags = [str(tmp_path / "stick.json"), "--annotations", str(tmp_path / "a.csv"), "--output"]
+        verb.main([*flags, str(tmp_path / "o.png"), "--image", str(tmp_path / f"{name}.png")])
+        drawn[name] = read_image(tmp_path / "o.png")[:760, :760].astype(int)
+        assert ("drawn at 300x400 pixels (height x width), so without the body mask" in capsys.readouterr().out) == (
+            name == "large"
+        )
+    assert np.abs(drawn["small"] - drawn["large"]).mean() < 8
+    write_annotations(tmp_path / "a.csv", ["a.png"], [pose * 1000])
+    assert verb.main([*flags, str(tmp_path / "huge.png")]) == 0
+
+
 def test_layout():
     """Mirrored joints lie at one height, the right one at the left; neighbours of a chain are equally far apart."""
     places = lay_out(COCO18)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -322,9 +323,26 @@ def test_a_folder_names_files_that_are_no_keypoints_and_reads_one_of_two_copies(
     (tmp_path / "notes.txt").write_text("of Tuesday")
     (tmp_path / ".DS_Store").write_bytes(b"\0")
     (tmp_path / "a_1.jpg").write_bytes(b"")
+    (tmp_path / "older").mkdir()
+    (tmp_path / "lost.json").symlink_to(tmp_path / "nowhere.json")
     table = read_table(tmp_path, twin.MOUSE)
     assert list(table.people) == NAMES
-    assert table.notes == ("files that are no keypoints, left out: notes.txt",)
+    assert table.notes == (
+        "files that are no keypoints, left out: lost.json, notes.txt",
+        "folders in it, left out: older",
+    )
+
+
+def test_an_empty_answer_is_of_the_image_that_its_file_names(tmp_path):
+    write(tmp_path / "a_1_keypoints.json", {})
+    assert read_table(tmp_path / "a_1_keypoints.json", COCO18).people == {"a_1": []}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(InputError, match="not recognised as keypoints"):
+        read_table(tmp_path / "pipe.json", COCO18)
 
 
 @pytest.mark.parametrize(
@@ -338,6 +356,8 @@ def test_a_folder_names_files_that_are_no_keypoints_and_reads_one_of_two_copies(
         ([{"image_id": "a.jpg", "keypoints": [1, 2, 3] * 14}], "entry 1: 14 joints without names; known are 17, 18"),
         ({"images": [{}], "annotations": []}, "images: each entry needs an id and a file_name"),
         ({"images": [], "annotations": [{"image_id": 3}]}, "annotation 1: image_id is not the id of an image"),
+        ({"images": [{"id": 1, "file_name": "a"}] * 2, "annotations": []}, "images: the id 1 stands there twice"),
+        ([{"frame_id": 7, "instances": []}] * 2, "frame_id 7 stands in several entries; keep one"),
         ([{"keypoints": [[1, 2]] * 17, "keypoint_scores": [1]}], "one of keypoint_scores each, got shapes"),
         ([{"frame_id": 0, "instances": [{"keypoints": [1]}]}], "person 1: has no keypoints and keypoint_scores"),
         ([{"x": 1}], "JSON, but of no known kind; what is read: OpenPose"),
@@ -361,6 +381,7 @@ def test_damaged_json_is_told(tmp_path, value, message):
     [
         ("{", "damaged, or in another form than known: Expecting property name"),
         ("[" * 100_000, "damaged, or in another form than known"),
+        ('{"a.jpg": [{"keypoints": []}], "a.jpg": []}', r"a\.jpg stands there twice; keep one"),
         ("scorer,a\n\ncoords,x\n", "damaged, or in another form than known"),
         ("", "not recognised as keypoints"),
         ("name,x,y\n", "not recognised as keypoints"),
@@ -368,6 +389,7 @@ def test_damaged_json_is_told(tmp_path, value, message):
         ("scorer,a,a\nbodyparts,b,b\ncoords,x,y\nimg,1\n", "row 4: 2 cells, expected 3"),
         ("scorer,a,a\nbodyparts,b,b\ncoords,x,y\nimg,1,two\n", "row 4: could not convert string to float: 'two'"),
         ("scorer,a,a\nbodyparts,b,b\ncoords,x,y\ni,1,2\ni,1,2\n", "i stands in several rows; keep one"),
+        ("scorer,a,a,c,c\nbodyparts,b,b,b,b\ncoords,x,y,x,y\ni,1,2,3,4\n", "b x stands in several columns; keep one"),
     ],
 )
 def test_damaged_text_is_told(tmp_path, text, message):

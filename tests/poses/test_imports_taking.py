@@ -210,6 +210,13 @@ def test_patn_fits_no_image_of_another_width_unless_told():
         (["x/y/a.jpg", "c\\b.jpg"], ["a.jpg", "b.jpg"], "name", {"a.jpg": "x/y/a.jpg", "b.jpg": "c\\b.jpg"}),
         (["a", "b_1"], ["b_1.png", "c.png"], "stem", {"b_1.png": "b_1"}),
         (["a.png"], ["a.jpg"], "stem", {"a.jpg": "a.png"}),
+        (
+            ["e\u0301_1"],
+            ["\u00e9_1.jpg"],
+            "stem",
+            {"\u00e9_1.jpg": "e\u0301_1"},
+        ),  # as a Mac writes it, and as others do
+        (["\u00e9.jpg"], ["e\u0301.jpg"], "name", {"e\u0301.jpg": "\u00e9.jpg"}),
         (["v1.2"], ["v1.2.jpg", "v1.3.jpg"], "stem", {"v1.2.jpg": "v1.2"}),
         (
             ["fashionMENJackets_Vestsid0000401403_3back.jpg"],

@@ -220,6 +220,15 @@ def test_the_users_flags_are_passed_on_as_they_were_given(stub):
     ]
 
 
+def test_it_tests_on_the_split_that_is_asked_for(stub, tiny_data):
+    tiny_data.pairs("test").unlink()
+    flags = ("--split", "train", "--use_validation", "0")
+    ablate(*flags, seeds=[0], presets=["dsc"])
+    assert [value(words, "--split") for words in stub.calls if words[0] == "test"] == ["train", "train"]
+    with pytest.raises(InputError, match=r"tiny-pairs-test\.csv: no such pair list"):
+        ablate(seeds=[0], presets=["dsc"], folder="other")
+
+
 def test_a_pose_estimator_is_for_the_test_and_for_the_structure_loss(stub):
     ablate("--pose_estimator", "p.task", seeds=[0], presets=["dsc"])
     assert ["--pose_estimator" in words for words in stub.calls] == [True, False, True]
@@ -261,6 +270,7 @@ def test_the_budget_is_always_passed_on(stub):
         (["--real", "1"], r"--real: then False, now True"),
         (["--person", "^[^_]+"], r"--person: then not given, now \^\[\^_\]\+"),
         (["--images_for_test", "4"], r"--images_for_test: then not given, now 4"),
+        (["--split", "train"], r"--split: then test, now train"),
     ],
     ids=lambda more: more[0] if isinstance(more, list) else "",
 )

@@ -6,6 +6,7 @@ A result is `{"image_id": …, "keypoints": [x, y, score, …]}`. AlphaPose writ
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,11 @@ def read_annotations(value: dict[str, Any], path: str, skeleton: Skeleton) -> Ta
         names = {entry["id"]: str(entry["file_name"]) for entry in value["images"]}
     except (TypeError, KeyError):
         raise InputError(f"{path}: images: each entry needs an id and a file_name") from None
+    if len(names) < len(value["images"]):
+        twice = next(id for id, count in Counter(entry["id"] for entry in value["images"]).items() if count > 1)
+        raise InputError(
+            f"{path}: images: the id {twice} stands there twice, so it is not known whose keypoints it has"
+        )
     named: dict[Any, tuple[str, ...]] = {}
     for category in value.get("categories") or []:
         if isinstance(category, dict) and isinstance(category.get("keypoints"), list):

@@ -124,6 +124,9 @@ def _table(columns: Sequence[tuple[str, ...]], labels: list[Key], values: np.nda
         twice = next(label for label in labels if labels.count(label) > 1)
         raise InputError(f"{path}: {twice} stands in several rows; keep one")
     rows = {column[1:]: row for row, column in enumerate(columns)}
+    if len(rows) < len(columns):
+        twice = next(column[1:] for row, column in enumerate(columns) if rows[column[1:]] != row)
+        raise InputError(f"{path}: {' '.join(twice)} stands in several columns; keep one")
     individuals = list(dict.fromkeys(column[:-2] for column in rows))
     joints = tuple(dict.fromkeys(column[-2] for column in rows))
     nothing = np.full(len(labels), np.nan)

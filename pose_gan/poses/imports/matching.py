@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -39,12 +40,12 @@ def match(keys: Collection[Key], names: Sequence[str], path: str, by_number: boo
         by_number: whether the last two rules, which look at numbers alone, are tried.
     Raises: InputError: two entries fit one image. No match at all is no error.
     """
-    texts = {key: PurePosixPath(str(key).replace("\\", "/")).name for key in keys}
+    texts = {key: _composed(PurePosixPath(str(key).replace("\\", "/")).name) for key in keys}
     rules: list[tuple[str, Callable[[str], str]]] = [("name", str), ("stem", _stem), ("DeepFashion", _deepfashion)]
     found: dict[str, Key] = {}
     last = "name"
     for how, rule in rules:
-        images = {rule(name): name for name in reversed(names) if name not in found and rule(name)}
+        images = {rule(_composed(name)): name for name in reversed(names) if name not in found and rule(name)}
         used = set(found.values())
         more = _pairs([(images.get(rule(text)), key) for key, text in texts.items() if key not in used], path)
         found, last = {**found, **more}, how if more else last
@@ -80,6 +81,11 @@ def _pairs(pairs: Sequence[tuple[str | None, Key]], path: str) -> dict[str, Key]
 
 def _ordered(found: dict[str, Key], names: Sequence[str]) -> dict[str, Key]:
     return {name: found[name] for name in names if name in found}
+
+
+def _composed(name: str) -> str:
+    """A name with each accented letter as one character; file names that were on a Mac have two."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _stem(name: str) -> str:

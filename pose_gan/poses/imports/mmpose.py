@@ -53,7 +53,11 @@ def read(value: Any, path: str, skeleton: Skeleton, image: Key) -> Table:
     groups: dict[Key, list[Any]]
     if is_frames(value):  # counted from 0 by one program and from 1 by another; all write every frame
         start = min((frame["frame_id"] for frame in value if isinstance(frame.get("frame_id"), int)), default=0)
-        groups = {_number(frame, row, start): frame["instances"] for row, frame in enumerate(value)}
+        numbered = [_number(frame, row, start) for row, frame in enumerate(value)]
+        if len(set(numbered)) < len(numbered):
+            twice = next(number for number in numbered if numbered.count(number) > 1) + start
+            raise InputError(f"{path}: frame_id {twice} stands in several entries; keep one")
+        groups = {number: frame["instances"] for number, frame in zip(numbered, value, strict=True)}
     else:
         groups = {image: value}
     people: dict[Key, list[Person]] = {}

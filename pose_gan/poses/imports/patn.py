@@ -25,3 +25,11 @@ def is_patn(annotations: Annotations) -> bool:
     if not len(columns) or not all(_NAME.match(name) for name in annotations.names):
         return False
     return bool(columns.max() < WIDTH and np.median(columns) < (WIDTH + WHOLE[1]) / 4)
+
+
+def lies_left(annotations: Annotations, image_size: tuple[int, int]) -> bool:
+    """Whether annotations are PATN's, but their images are whole, so that each joint lies 40 pixels left of its place.
+
+    Args: image_size: (height, width) in pixels of the images.
+    """
+    return image_size == WHOLE and is_patn(annotations)

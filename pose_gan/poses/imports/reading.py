@@ -65,19 +65,31 @@ def read_table(path: str | os.PathLike[str], skeleton: Skeleton) -> Table:
     if not known:
         raise InputError(f"{path}: holds no keypoints ({len(files)} files); what is read: {KINDS}")
     table = _with_joints(_merged([_read_file(file, skeleton) for file in known], str(path)), skeleton)
-    others = [file.name for file in files if file not in known]
-    return _with_note(table, f"files that are no keypoints, left out: {', '.join(others)}") if others else table
+    others = {
+        "files that are no keypoints, left out": [file.name for file in files if file not in known],
+        "folders in it, left out": [entry.name for entry in _entries(path) if entry.is_dir()],
+    }
+    for what, names in others.items():
+        table = _with_note(table, f"{what}: {', '.join(names)}") if names else table
+    return table
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What stands in a folder, without hidden files."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _files(folder: Path) -> list[Path]:
     """The files of a folder without hidden ones and images; of DeepLabCut's two copies of a table only the CSV."""
     images = set(list_images(folder))
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and p.name not in images)
+    files = [path for path in _entries(folder) if not path.is_dir() and path.name not in images]
     return [file for file in files if file.suffix != ".h5" or not file.with_suffix(".csv").exists()]
 
 
 def _kind(path: Path) -> str | None:
     """`json`, `hdf5`, `deeplabcut` or `own`, by the first bytes of a file; None: it is something else."""
+    if not path.is_file():  # a pipe that nobody writes to would not end
+        return None
     try:
         with open(path, "rb") as file:
             head = file.read(512)
@@ -112,7 +124,16 @@ def _parsed(path: Path, skeleton: Skeleton) -> Table:
         return deeplabcut.read_csv(read_lines(path), str(path))
     if kind == "own":
         return _own(path, skeleton)
-    return read_json(json.loads(read_text(path, "utf-8-sig", _LARGEST)), str(path), skeleton)
+    return read_json(json.loads(read_text(path, "utf-8-sig", _LARGEST), object_pairs_hook=_once), str(path), skeleton)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table of JSON. Raises ValueError for a key that stands twice, of which Python would keep the last."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} stands there twice; keep one")
+    return table
 
 
 def read_json(value: Any, path: str, skeleton: Skeleton) -> Table:
@@ -123,11 +144,11 @@ def read_json(value: Any, path: str, skeleton: Skeleton) -> Table:
         path: the file; its name is that of the image where a file holds one image and does not name it.
         skeleton: as in `read_table`.
     """
-    image = Path(path).stem
+    image = Path(path).stem.removesuffix(openpose.SUFFIX)
     if value is None or value == [] or value == {}:
         return Table("", (), {image: []}, path)  # a program that found nobody
     if openpose.is_image(value):
-        return _openpose({image.removesuffix(openpose.SUFFIX): value}, path)
+        return _openpose({image: value}, path)
     if coco.is_annotations(value):
         return coco.read_annotations(value, path, skeleton)
     if coco.is_results(value):

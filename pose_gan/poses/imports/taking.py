@@ -101,8 +101,8 @@ class Taken:
 
 
 def first(names: Collection[str], count: int = 3) -> str:
-    """The first few names, and the number of the others."""
-    shown = ", ".join(list(names)[:count])
+    """The first few names, shortened, and the number of the others."""
+    shown = ", ".join(name if len(name) <= 80 else f"{name[:79]}…" for name in list(names)[:count])
     return f"{shown} and {len(names) - count} more" if len(names) > count else shown
 
 
@@ -149,7 +149,8 @@ def take(
             taken.nobody.append(name)
             taken.keypoints[name] = np.full((skeleton.num_joints, 2), MISSING, np.int32)
             continue
-        places = _of_skeleton(person, columns, choice.min_confidence, taken)
+        with np.errstate(over="ignore"):  # numbers that are not of this world lie outside of the image
+            places = _of_skeleton(person, columns, choice.min_confidence, taken)
         shift = _shift(table, name, size) if add_x is None else add_x
         if shift:
             taken.moved[name] = shift
@@ -182,7 +183,8 @@ def _chosen(people: Sequence[Person], choice: Choice, name: str, taken: Taken) -
 def _area(person: Person, min_confidence: float) -> float:
     """The area of the rectangle around a person's joints; −1 if there are none."""
     places = person.places[person.above(min_confidence)]
-    return float(np.prod(np.ptp(places, axis=0))) if len(places) else -1.0
+    with np.errstate(over="ignore"):
+        return float(np.prod(np.ptp(places, axis=0))) if len(places) else -1.0
 
 
 def _of_skeleton(person: Person, columns: list[list[int]], min_confidence: float, taken: Taken) -> np.ndarray:
