@@ -21,6 +21,8 @@ BENCHMARKS = {
     "pipeline": "images a second of the input pipeline, against what training takes (after step)",
     "annotation": "images a second of a pose network, and decoding's share (with --pose_estimator, --images_dir)",
     "evaluation": "SSIM, mask-SSIM and L1 of a folder of strips against a loop with scikit-image",
+    "reid": "ranking a gallery of Market-1501's size against NumPy and scikit-learn's distances",
+    "start": "seconds from the shell to the first picture of a generator, per format",
     "growth": "cost against batch and image size",
 }
 REPEATS, QUICK_REPEATS = 15, 2

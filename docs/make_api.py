@@ -18,7 +18,7 @@ FRONT = "README.md"  # written by hand, except the table between its two comment
 STABLE = {
     module: names.split()
     for module, names in {
-        "pose_gan": "load_generator",
+        "pose_gan": "load_generator transfer",
         "pose_gan.geometry": "heatmaps part_masks part_transforms uniform_transform stickman",
         "pose_gan.layers": "DeformableSkip InstanceNormalization PoseMaps PartGeometry UniformTransform "
         "SpatialTransformer",
@@ -35,6 +35,10 @@ STABLE = {
         "pose_gan.metrics": "ssim mask_ssim l1 psnr lpips inception_score frechet_distance detection_score body_mask "
         "CannotCompute",
         "pose_gan.estimators": "load_estimator EstimatorConfig Estimator Poses",
+        "pose_gan.reid": "evaluate_ranking kissme xqda",
+        "pose_gan.reid.ranking": "Ranking",
+        "pose_gan.evaluation.explanation": "heat_maps part_names part_masks part_transforms deformed_source_by_part "
+        "deformed_source",
         "pose_gan.errors": "InputError",
     }.items()
 }

@@ -19,10 +19,12 @@ from pose_gan import moved
 from pose_gan.errors import InputWarning
 
 if TYPE_CHECKING:
+    from pose_gan.evaluation.transfer import transfer
     from pose_gan.model_files.saving import load_generator
 
 __version__ = "0.2.0.dev0"
-__all__ = ["load_generator"]
+__all__ = ["load_generator", "transfer"]
+_PLACES = {"load_generator": "pose_gan.model_files.saving", "transfer": "pose_gan.evaluation.transfer"}
 
 moved.install()
 
@@ -38,10 +40,10 @@ def _register_layers(keras: Any) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """`load_generator`, and the modules of this package, imported when they are asked for."""
+    """`load_generator`, `transfer`, and the modules of this package, imported when they are asked for."""
     try:
-        if name == "load_generator":
-            return importlib.import_module("pose_gan.model_files.saving").load_generator
+        if name in _PLACES:
+            return getattr(importlib.import_module(_PLACES[name]), name)
         if not name.startswith("_") and importlib.util.find_spec(f"pose_gan.{name}"):
             return importlib.import_module(f"pose_gan.{name}")
     except ModuleNotFoundError as error:

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 from pose_gan.errors import InputError
 from pose_gan.versions import no_tensorflow
 
 NOTES = ("All log messages before absl::InitializeLog()", "oneDNN custom operations are on")
 """What TensorFlow writes to the error output at every start, whatever log level is set."""
+UNSEEN = ("matplotlib", "pandas")
+"""What Keras imports, where it is installed, for functions that no program calls: up to a third of the import."""
 
 # The filter is a process of its own, so that what TensorFlow says before it aborts is seen too.
 _FILTER = """
@@ -30,7 +33,7 @@ def start() -> None:
     """Imports TensorFlow and sets it up for a program.
 
     Its start-up notes are left out; warnings and errors are shown. Ctrl-C during the import, when nothing is done
-    yet, ends the process at once.
+    yet, ends the process at once. Keras is told that `UNSEEN` is absent; later imports of it work.
 
     The graph remapper (the fusion of convolutions with what follows them) is switched off: it fails on convolutions
     whose output also goes to a skip connection, after an error message on the console, and then does nothing; what it
@@ -40,7 +43,7 @@ def start() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # leaves out notes, not warnings
     if "tensorflow" not in sys.modules:
-        with _without_notes(), _interrupt_ends_at_once():
+        with _without_notes(), _interrupt_ends_at_once(), _unseen():
             try:
                 import tensorflow  # noqa: F401
             except ModuleNotFoundError as error:
@@ -50,6 +53,19 @@ def start() -> None:
     import tensorflow as tf
 
     tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
+@contextlib.contextmanager
+def untraced() -> Iterator[None]:
+    """TensorFlow's functions are run step by step inside of the block: for a single call, tracing takes longer."""
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 @contextlib.contextmanager
@@ -83,3 +99,17 @@ def _interrupt_ends_at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _unseen() -> Iterator[None]:
+    """Imports of `UNSEEN` fail, as if nothing of it was installed, unless it is imported already."""
+    modules: dict[str, Any] = sys.modules  # None stands for a module that is not to be found
+    hidden = [name for name in UNSEEN if name not in modules]
+    modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for name in hidden:
+            if name in modules and modules[name] is None:
+                del modules[name]

@@ -11,14 +11,16 @@ trap 'rm -rf "$folder"' EXIT
 pip=("$folder/env/bin/python" -m pip --disable-pip-version-check --quiet)
 "${pip[@]}" wheel --no-deps --wheel-dir "$folder/wheel" "$checkout"
 wheel=$(echo "$folder"/wheel/*.whl)
-"${pip[@]}" install --constraint "$checkout/constraints.txt" "${wheel}[$extra]"
+"${pip[@]}" install --constraint "$checkout/constraints.txt" "${wheel}[$extra,web]"
 
 mkdir "$folder/empty"
 cd "$folder/empty"
 PATH=$folder/env/bin:$PATH
 pose-gan --help
+python -c "from pose_gan.web.server import files_of; assert 'index.html' in files_of('serve')"  # the page comes along
 pose-gan train --help > help.txt
 grep -q -- --nn_loss_area_size help.txt
+pose-gan generate --source demo --pose demo
 pose-gan data demo --train_persons 3 --test_persons 1 --images_per_person 3 --workers 1
 pose-gan data annotate --dataset demo --pose_estimator demo
 pose-gan data pairs --dataset demo
@@ -28,7 +30,7 @@ pose-gan animate --generator run --source "$(find data/demo-dataset/test -name '
     --targets data/demo-dataset/test --pose_estimator demo --output animation.gif
 pose-gan export run --format h5 keras savedmodel tflite --output export
 pose-gan info export/generator.tflite
-for made in generated/metrics.json report.html animation.gif export/generator.tflite; do
+for made in generated.png generated/metrics.json report.html animation.gif export/generator.tflite; do
     test -s "$made"
 done
 echo "the installed package does the whole way"

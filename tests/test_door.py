@@ -11,12 +11,12 @@ import pytest
 from checkout import ROOT
 from PIL import Image
 
-from data_prep.__main__ import VERBS as DATA_VERBS
 from pose_gan import moved
-from pose_gan.__main__ import VERBS, main, whole_parser
+from pose_gan.__main__ import GROUPS, VERBS, main, whole_parser
 from pose_gan.errors import InputError
 
-EVERY_VERB = [*([verb] for verb in VERBS.about if verb != "data"), *(["data", verb] for verb in DATA_VERBS.about)]
+EVERY_VERB = [[verb] for verb in VERBS.about if verb not in GROUPS]
+EVERY_VERB += [[group, verb] for group, verbs in GROUPS.items() for verb in verbs.about]
 HEAVY = ("tensorflow", "keras", "pandas", "scipy", "skimage", "jinja2", "mediapipe", "torch")
 
 
@@ -68,12 +68,31 @@ def test_a_mistyped_flag_is_answered_as_quickly(verb):
             ["animate", "--generator", "g.h5", "--source", "none.jpg", "--targets", "none", "--output", "o.gif"],
             "--source none.jpg: no such file or folder",
         ),
+        (["generate", "--source", "none.jpg", "--pose", "demo"], "--source none.jpg: no such file"),
+        (["explain", "--source", "demo", "--pose", "none.jpg"], "--pose none.jpg: no such file"),
         (["data", "annotate", "--dataset", "d", "--pose_estimator", "demo", "--images_dir", "none"], "none"),
         (["data", "pairs", "--dataset", "d", "--annotations_dir", "none"], "none/d-annotation-train.csv: no such"),
         (["data", "check", "--dataset", "d", "--annotations_dir", "none", "--images_dir", "none"], "none"),
         (["train", "--skeleton", "none.json"], "none.json: no such skeleton file"),
         (["pears"], "pose-gan: no verb 'pears'; allowed: data, train"),
         (["data", "pears"], "pose-gan data: no verb 'pears'; allowed: demo"),
+        (["reid", "pears"], "pose-gan reid: no verb 'pears'; allowed: augment"),
+        (
+            [
+                "reid",
+                "augment",
+                "--images",
+                "none",
+                "--annotations",
+                "a.csv",
+                "--generator",
+                "g.h5",
+                "--output_dir",
+                "o",
+            ],
+            "--images none: no such folder",
+        ),
+        (["reid", "table", "--images", "none", "--output_dir", "o"], "none: no such folder"),
     ],
     ids=" ".join,
 )

@@ -12,7 +12,7 @@ from checkout import ROOT
 # From the bottom to the top; wings in one line do not know each other.
 STOREYS = (
     ("errors", "versions"),
-    ("runtime", "moved"),
+    ("runtime", "moved", "people"),
     ("files",),
     ("poses",),
     ("config",),
@@ -26,6 +26,7 @@ STOREYS = (
     ("model_files",),
     ("training",),
     ("evaluation",),
+    ("reid", "web"),
     ("programs",),
     ("data_prep",),
     ("__main__",),
@@ -45,6 +46,8 @@ NAMES = {name_of(path) for path in MODULES}
 
 def wing_of(module: str) -> str:
     first, _, rest = module.partition(".")
+    if module.startswith("data_prep.people"):
+        return "people"
     return first if first == "data_prep" else rest.split(".")[0]
 
 

@@ -27,7 +27,7 @@ from pose_gan.poses.sequences import frame_order
 from pose_gan.versions import install
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
-OUTPUTS = "a name that ends in .gif or .mp4, or without a suffix for a folder of PNG images"
+OUTPUTS = "a name that ends in .gif or .mp4, in .png for a single pose, or without a suffix for a folder of PNG images"
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,21 @@ def check_output(path: str | os.PathLike[str]) -> None:
     """Raises InputError if `open_writer` could not write `path`: wrong suffix, no PyAV, or a folder that exists."""
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in (".gif", ".mp4", ""):
+    if suffix not in (".gif", ".mp4", ".png", ""):
         raise InputError(f"{path}: give {OUTPUTS}")
     if suffix == ".mp4":
         require_video(path)
     if path.is_dir() or (not suffix and path.exists()):
         raise InputError(f"{path}: is there already; give another name, or delete it")
+
+
+def check_count(path: str | os.PathLike[str], frames: int) -> None:
+    """Raises InputError if `path` names a single image, and there are several frames."""
+    if Path(path).suffix.lower() == ".png" and frames > 1:
+        raise InputError(
+            f"{path}: a .png holds one image, and there are {frames} poses; give a .gif or .mp4, or a name without a "
+            "suffix for a folder of images"
+        )
 
 
 @contextlib.contextmanager
@@ -125,20 +134,21 @@ def open_writer(path: str | os.PathLike[str], fps: float) -> Iterator[Callable[[
     equal neighbouring frames become one longer frame, and frames last whole hundredths of a second.
 
     Args:
-        path: a .gif or .mp4 file, or, without a suffix, a folder of `000000.png`, …
+        path: a .gif or .mp4 file, a .png file for a single frame, or, without a suffix, a folder of `000000.png`, …
         fps: frames per second.
-    Raises: InputError: see `check_output`; also if the block ends without a frame.
+    Raises: InputError: see `check_output`; also if the block ends without a frame, or a .png gets a second one.
     """
     check_output(path)
     suffix = Path(path).suffix.lower()
-    writer = {".gif": _gif_writer, ".mp4": _video_writer, "": _folder_writer}[suffix]
+    writer = {".gif": _gif_writer, ".mp4": _video_writer, ".png": _image_writer, "": _folder_writer}[suffix]
     with atomic_path(path) as temporary, writer(temporary, fps) as write:
         count = 0
 
         def counted(image: np.ndarray) -> None:
             nonlocal count
-            write(image)
             count += 1
+            check_count(path, count)
+            write(image)
 
         yield counted
         if not count:
@@ -221,3 +231,8 @@ def _folder_writer(path: Path, fps: float) -> Iterator[Callable[[np.ndarray], No
     path.mkdir()
     names = (path / f"{number:06d}.png" for number in itertools.count())
     yield lambda image: write_image(next(names), image)
+
+
+@contextlib.contextmanager
+def _image_writer(path: Path, fps: float) -> Iterator[Callable[[np.ndarray], None]]:
+    yield lambda image: write_image(path, image)

@@ -13,7 +13,7 @@ import itertools
 import json
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from pose_gan.model_files.saving import ExportedGenerator, settings_of
 from pose_gan.networks import compiled
 from pose_gan.poses.drawing import strip, to_uint8, write_image
 
-__all__ = ["generate", "read_strip", "score", "strip_name"]
+__all__ = ["generate", "generate_missing", "generator_hash", "read_strip", "score", "strip_name"]
 
 GENERATED_FOLDER = "generated"
 BATCH_SIZE = 16  # the fastest on a CPU; on a GPU a larger batch may be faster
@@ -92,35 +92,60 @@ def _write_missing(
     batch_size: int,
     truncate: bool,
 ) -> int:
-    """Writes the strips that are not in `done`, and returns their number.
+    """Writes the strips that are not in `done`, and returns their number."""
+    pairs = [tuple(pair) for pair in data.pairs.to_numpy()]
+
+    def write(row: int, source: np.ndarray, target: np.ndarray, image: np.ndarray) -> None:
+        _write_pair(output_dir, pairs[row], source, target, image, truncate)
+
+    return generate_missing(run, data, [strip_name(*pair) in done for pair in pairs], write, batch_size)
+
+
+def generate_missing(
+    run: Callable[[dict[str, Any]], Any],
+    data: PairData,
+    done: Sequence[bool],
+    write: Callable[[int, np.ndarray, np.ndarray, np.ndarray], None],
+    batch_size: int = BATCH_SIZE,
+    unit: str = "pair",
+) -> int:
+    """Generates the images of pairs that are not done, and writes them in threads meanwhile.
 
     The division into batches depends on the list of pairs alone, because the last bits of an image may depend on the
     size of its batch. Batches of which everything is done are left out; other batches go through the network whole.
+    A batch begins before the images of the one before are fetched, so that a GPU does not wait for them.
+
+    Args:
+        run: a generator as `compiled` makes it.
+        data: the pairs.
+        done: for each pair, whether its image is there already, or is not wanted.
+        write: writes the image of the pair of a row; its arguments are the row, and the source image, the target image
+            and the generated image, float32 `(H, W, 3)`, range [-1, 1]. It is called in several threads at a time.
+        batch_size: number of pairs that go through the network together.
+        unit: what the progress bar counts.
+    Returns: the number of pairs that were not done.
+    Raises: InputError: an image cannot be read. What `write` raises ends the work.
     """
-    names = [strip_name(*pair) for pair in data.pairs.to_numpy()]
-    batches = [range(start, min(start + batch_size, len(names))) for start in range(0, len(names), batch_size)]
-    rows = [row for batch in batches if not done.issuperset(names[row] for row in batch) for row in batch]
+    batches = [range(start, min(start + batch_size, len(done))) for start in range(0, len(done), batch_size)]
+    rows = [row for batch in batches if not all(done[row] for row in batch) for row in batch]
     if not rows:
         return 0
     todo = dataclasses.replace(data, pairs=data.pairs.iloc[rows].reset_index(drop=True))
-    pairs = iter(todo.pairs.to_numpy())
+    left = iter(rows)
     writing: deque[Future[None]] = deque()
-    written = 0
-    with ThreadPoolExecutor(WRITERS) as pool, tqdm(total=len(rows), unit="pair", desc="Generating") as progress:
-        for batch in iterate(ordered_batches(todo, batch_size), todo):
-            generated = np.asarray(run(batch))
-            sources, targets = to_uint8(batch["source_image"].numpy()), to_uint8(batch["target_image"].numpy())
-            for source, target, image in zip(sources, targets, generated, strict=True):
-                pair = next(pairs)
-                if strip_name(*pair) not in done:
-                    writing.append(pool.submit(_write_pair, output_dir, tuple(pair), source, target, image, truncate))
-                    written += 1
+    with ThreadPoolExecutor(WRITERS) as pool, tqdm(total=len(rows), unit=unit, desc="Generating") as progress:
+        begun = ((batch, run(batch)) for batch in iterate(ordered_batches(todo, batch_size), todo))
+        for (batch, generated), _ in itertools.pairwise(itertools.chain(begun, [({}, None)])):
+            images = batch["source_image"].numpy(), batch["target_image"].numpy(), np.asarray(generated)
+            for row, *of_pair in zip(itertools.islice(left, len(generated)), *images, strict=True):
+                if not done[row]:
+                    writing.append(pool.submit(write, row, *of_pair))
             while len(writing) > 4 * batch_size:  # this bounds the memory where writing is slower than generating
                 writing.popleft().result()
             progress.update(len(generated))
         for future in writing:
             future.result()
-    return written
+    return sum(not done[row] for row in rows)
 
 
 def _write_pair(
@@ -140,7 +165,8 @@ def _write_pair(
         ) from None
     name = strip_name(*names)
     write_image(output_dir / GENERATED_FOLDER / name, generated)
-    write_image(output_dir / name, strip(source, target, generated))  # written last: the strip marks a finished pair
+    picture = strip(to_uint8(source), to_uint8(target), generated)
+    write_image(output_dir / name, picture)  # written last: the strip marks a finished pair
 
 
 def _claim(output_dir: Path, fingerprint: dict[str, Any], overwrite: bool) -> set[str]:
@@ -191,7 +217,7 @@ def _fingerprint(generator: keras.Model, data: PairData, dropout: bool) -> dict[
     images = hashlib.sha256("\n".join(data.annotations.names).encode())
     images.update(np.ascontiguousarray(data.annotations.keypoints).data)
     return {
-        "generator": _generator_hash(generator),
+        "generator": generator_hash(generator),
         "dropout": dropout,
         "images_dir": str(Path(data.images_dir).resolve()),
         "annotations": images.hexdigest()[:16],
@@ -199,7 +225,7 @@ def _fingerprint(generator: keras.Model, data: PairData, dropout: bool) -> dict[
     }
 
 
-def _generator_hash(generator: keras.Model) -> str:
+def generator_hash(generator: keras.Model) -> str:
     """A hash of a generator's settings and weights.
 
     A model of another program has no settings that can be read; its layers count in their place, with their names.

@@ -10,10 +10,13 @@ import jinja2
 import numpy as np
 
 
-def page_template(name: str) -> jinja2.Template:
-    """A page of the folder `templates`. What is put into it is escaped."""
+def page_template(name: str, package: str = "pose_gan.evaluation") -> jinja2.Template:
+    """A page of the folder `templates` of a package. What is put into it is escaped.
+
+    Pages of all packages may include what stands in the folder of `pose_gan.evaluation`.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pose_gan.evaluation"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(wing) for wing in (package, "pose_gan.evaluation")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

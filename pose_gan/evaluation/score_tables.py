@@ -150,7 +150,7 @@ _LATEX = str.maketrans(
 
 def to_latex(table: Table, std: bool = False) -> str:
     """A `tabular` that needs no package, with a line before each kind of rows, and the footnotes as a paragraph."""
-    columns = " & ".join(_latex(title_of(metric)) for metric in table.metrics)
+    columns = " & ".join(latex(title_of(metric)) for metric in table.metrics)
     lines = [rf"\begin{{tabular}}{{l{'r' * len(table.metrics)}}}", r"\hline", rf"Model & {columns} \\"]
     kind = None
     for row in table.rows:
@@ -158,10 +158,10 @@ def to_latex(table: Table, std: bool = False) -> str:
             lines.append(r"\hline")
             kind = row.kind
         cells = " & ".join(_latex_cell(row.cells[metric], table, std) for metric in table.metrics)
-        lines.append(rf"{_latex(row.name)} & {cells} \\")
+        lines.append(rf"{latex(row.name)} & {cells} \\")
     lines += [r"\hline", r"\end{tabular}"]
-    notes = [rf"\textsuperscript{{{number}}} not computed: {_latex(text)}" for text, number in table.reasons.items()]
-    notes += map(_latex, table.remarks)
+    notes = [rf"\textsuperscript{{{number}}} not computed: {latex(text)}" for text, number in table.reasons.items()]
+    notes += map(latex, table.remarks)
     if notes:
         lines += ["", r"{\footnotesize", "\n\n".join(notes), r"\par}"]
     return "\n".join(lines) + "\n"
@@ -174,7 +174,8 @@ def _latex_cell(cell: Cell, table: Table, std: bool) -> str:
     return rf"\textbf{{{text}}}" if cell.best else text
 
 
-def _latex(text: str) -> str:
+def latex(text: str) -> str:
+    """A text for LaTeX: characters that have a meaning there are escaped."""
     return text.translate(_LATEX).replace("--", "-{}-")  # so that flags keep both hyphens
 
 

@@ -20,6 +20,7 @@ from pose_gan.versions import install
 
 MAX_PIXELS = 80_000_000  # largest image that is read, less than Pillow's limit; a pixel takes three bytes when decoded
 _ALLOWED = f"at most {MAX_PIXELS:,} are read: make the image smaller"
+QUALITY = 95  # of JPEG files that are written for training
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 to 8 swap height and width
 _UPRIGHT = {  # orientation → operation that turns the stored image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -121,14 +122,15 @@ def trainable_name(name: str) -> str:
     return name if path.suffix.lower() in (*_JPEG, ".png") else f"{path.stem}.png"
 
 
-def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
+def save_image(path: str | os.PathLike[str], image: np.ndarray, quality: int = QUALITY) -> None:
     """Writes uint8 `(H, W, 3)` for training, with little compression, since a network cannot learn lost details.
 
-    JPEG files get quality 95, with colours at full resolution. The suffix of `path` determines the format.
+    JPEG files get the given quality, 1 to 100, with colours at full resolution. The suffix of `path` determines the
+    format.
     """
     picture = Image.fromarray(image)
     if Path(path).suffix.lower() in _JPEG:
-        picture.save(path, quality=95, subsampling=0)
+        picture.save(path, quality=quality, subsampling=0)
     else:
         picture.save(path)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from pathlib import Path
 
@@ -94,10 +94,30 @@ def open_network(path: str | os.PathLike[str]) -> Describe:
     """A re-identification network; opened once for the same file.
 
     Args:
-        path: an ONNX file with one input `(N, 3, H, W)`, RGB normalised as for ImageNet, and features `(N, D)`.
-    Raises: InputError: no such file, or another network; CannotCompute: ONNX Runtime is not installed.
+        path: an ONNX file; see `open_features`.
+    Raises: as `open_features`.
     """
-    flag = f"--identity_network: {path}"
+    describe = open_features(path, "--identity_network")
+
+    def of_length_one(images: np.ndarray) -> np.ndarray:
+        found = np.concatenate([describe(images[start : start + BATCH]) for start in range(0, len(images), BATCH)])
+        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+
+    return of_length_one
+
+
+def open_features(path: str | os.PathLike[str], flag: str) -> Callable[[Iterable[np.ndarray]], np.ndarray]:
+    """A re-identification network whose features are as it gives them, of any length.
+
+    Args:
+        path: an ONNX file with one input `(N, 3, H, W)`, RGB normalised as for ImageNet, and features `(N, D)`; N may
+            be fixed.
+        flag: the flag with which the user gave it, for messages.
+    Returns: a function that takes images, uint8 `(H, W, 3)` each, of any sizes, and computes all of them at once.
+    Raises: InputError: no such file, or another network; CannotCompute: ONNX Runtime is not installed. The function
+        itself: InputError: the network gives no features.
+    """
+    flag = f"{flag}: {path}"
     if not Path(path).is_file():
         raise InputError(f"{flag}: no such file; give the .onnx file of a re-identification network")
     try:
@@ -117,19 +137,26 @@ def open_network(path: str | os.PathLike[str]) -> Describe:
             f"{flag}: its inputs are {[item.shape for item in inputs]}, expected one (N, 3, height, width)"
         )
     height, width = shape[2:]
+    fixed = shape[0] if isinstance(shape[0], int) else None  # exported for this many images alone
 
-    def describe(images: np.ndarray) -> np.ndarray:
-        features = []
-        for start in range(0, len(images), BATCH):
-            resized = [
-                np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
-                for image in images[start : start + BATCH]
-            ]
-            values = (np.stack(resized) / 255.0 - MEAN) / DEVIATION
-            batch = np.moveaxis(values, -1, 1).astype(np.float32)  # NHWC => NCHW
-            features.append(session.run([outputs[0].name], {inputs[0].name: batch})[0].reshape(len(batch), -1))
-        found = np.concatenate(features)
-        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+    def run(batch: np.ndarray) -> np.ndarray:
+        try:
+            found = session.run([outputs[0].name], {inputs[0].name: batch})[0]
+            return found.reshape(len(batch), -1)
+        except Exception as error:  # ONNX Runtime has many kinds
+            raise InputError(f"{flag}: does not give features ({' '.join(str(error).split())[:200]})") from None
+
+    def describe(images: Iterable[np.ndarray]) -> np.ndarray:
+        resized = [
+            np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)) for image in images
+        ]
+        values = (np.stack(resized) / 255.0 - MEAN) / DEVIATION
+        batch = np.moveaxis(values, -1, 1).astype(np.float32)  # NHWC => NCHW
+        if fixed is None:
+            return run(batch)
+        missing = -len(batch) % fixed
+        padded = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.float32)])
+        return np.concatenate([run(part) for part in np.split(padded, len(padded) // fixed)])[: len(batch)]
 
     return describe
 

@@ -30,6 +30,7 @@ from pose_gan.files.atomic import atomic_path
 from pose_gan.layers import DeformableSkip, PoseLayer
 from pose_gan.model_files import metadata
 from pose_gan.model_files.metadata import ModelInfo
+from pose_gan.model_files.opening import Values, open_tflite
 from pose_gan.model_files.run_folder import SAVED_MODEL
 from pose_gan.model_files.saving import load_generator, save_model
 from pose_gan.networks import compiled
@@ -37,7 +38,6 @@ from pose_gan.versions import install
 
 OPSET = 18  # version of the ONNX operator set
 
-Values = dict[str, Any]
 Run = Callable[[Values], np.ndarray]
 
 
@@ -147,15 +147,6 @@ def _write_tflite(generator: keras.Model, path: Path, info: ModelInfo) -> None:
     metadata.attach(path, info.written_now())
 
 
-def _open_tflite(path: Path) -> Run:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        Interpreter = tf.lite.Interpreter
-    runner = Interpreter(model_path=str(path), num_threads=os.cpu_count()).get_signature_runner("serving_default")
-    return lambda values: runner(**{name: np.asarray(value, np.float32) for name, value in values.items()})["image"]
-
-
 # ------------------------------------------------------------------------------------------ ONNX
 
 
@@ -222,6 +213,6 @@ FORMATS = {
     "h5": Format(save_model, _open_keras),
     "keras": Format(save_model, _open_keras),
     "savedmodel": Format(_write_saved_model, _open_saved_model),
-    "tflite": Format(_write_tflite, _open_tflite),
+    "tflite": Format(_write_tflite, open_tflite),
     "onnx": Format(_write_onnx, _open_onnx),
 }

@@ -30,6 +30,9 @@ OPTIONS = "options.json"
 GENERATOR = "generator.h5"
 DISCRIMINATOR = "discriminator.h5"
 LAST = "LAST"
+DEMO = "demo"  # the generator that comes with the package
+DEMO_FILE = Path(__file__).with_name("demo.h5")
+DEMO_KNOWS = "the generator that comes with the package knows drawn people only (pose-gan data demo)"
 CHECKPOINT = re.compile(r"step-[0-9]+")
 
 
@@ -135,13 +138,19 @@ def latest_generator(run: str | os.PathLike[str]) -> Path:
 def model_file(path: str | os.PathLike[str]) -> Path:
     """`path` itself or, if it is a training run's folder, the generator file of its newest checkpoint.
 
+    `demo` is the generator that comes with the package, whatever the working folder holds; `./demo` is a path.
+
     Raises: InputError: `path` does not exist, or it is a folder that is neither a run nor a SavedModel.
     """
+    if os.fspath(path) == DEMO:
+        return DEMO_FILE
     path = Path(path)
     if path.is_dir() and not (path / SAVED_MODEL).is_file():
         return latest_generator(path)
     if not path.exists():
-        raise InputError(f"{path}: no such model file or folder; give the folder of a training run, or a model file")
+        raise InputError(
+            f"{path}: no such model file or folder; give the folder of a training run, a model file, or {DEMO}"
+        )
     return path
 
 

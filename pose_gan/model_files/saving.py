@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,13 @@ import keras
 import tensorflow as tf
 
 from pose_gan.config import ModelConfig
-from pose_gan.errors import InputError, reason
+from pose_gan.errors import InputError, InputWarning, reason
 from pose_gan.files.atomic import atomic_path, check_room
 from pose_gan.files.keras_files import keras_version
 from pose_gan.model_files import metadata, release, safety
 from pose_gan.model_files.metadata import ModelInfo
 from pose_gan.model_files.portable import leave_out_defaults
-from pose_gan.model_files.run_folder import MODEL_SUFFIXES, model_file
+from pose_gan.model_files.run_folder import DEMO_FILE, DEMO_KNOWS, MODEL_SUFFIXES, model_file
 from pose_gan.networks import generator_config
 
 GENERATOR_INPUTS = ("source_image", "source_keypoints", "target_keypoints")
@@ -150,8 +151,9 @@ def load_generator(
 
     Args:
         path: a `.h5` or `.keras` file; a SavedModel of `pose-gan export` (for inference only); a run folder (its
-            newest checkpoint is taken); or a generator checkpoint of the authors' release, which is recognised
-            and computed as in the release (`compat="release"`).
+            newest checkpoint is taken); `demo`, the generator that comes with the package, which knows drawn people
+            only (an `InputWarning` says so); or a generator checkpoint of the authors' release, which is recognised and
+            computed as in the release (`compat="release"`).
         image_size, warp_skip, warp_agg, pose_rep_type, use_input_pose, use_bg, disc_type: settings of `ModelConfig`,
             for the release's checkpoints only (None: not known). The weights do not show the image size (taken for
             128×64, or 256×256 for seven levels), the aggregation (taken for `max`), and whether skips are `mask` or
@@ -166,6 +168,8 @@ def load_generator(
     """
     known = release.known_settings(locals())
     path = model_file(path)
+    if path == DEMO_FILE:
+        warnings.warn(f"{DEMO_KNOWS}; its images of photos mean nothing", InputWarning, stacklevel=2)
     model = _open_saved_model(path) if path.is_dir() else load_model(path, **known)
     if not is_generator(model):
         names = [tensor.name for tensor in model.inputs]

@@ -147,6 +147,31 @@ class Frame:
             image = self._resample(image, axis)
         return image
 
+    def put_back(self, picture: np.ndarray, image: np.ndarray) -> np.ndarray:
+        """Puts a picture of the output's size into the image, where its rectangle was cut out; the inverse of `image`.
+
+        Args:
+            picture: uint8 `(h, w, 3)` of `size`.
+            image: uint8 `(H, W, 3)` of `image_size`.
+        Returns: uint8 `(H, W, 3)`: the image, whose pixels with their centre inside of the rectangle are resampled
+            from the picture (Lanczos).
+        Raises: InputError: the picture or the image has another size.
+        """
+        if picture.shape != (*self.size, 3) or image.shape != (*self.image_size, 3):
+            raise InputError(
+                f"expected a picture of {_text(self.size)} pixels (height x width) and an image of "
+                f"{_text(self.image_size)}, got {picture.shape} and {image.shape}"
+            )
+        rows, columns = (
+            slice(max(0, math.ceil(start - 0.5)), min(side, math.ceil(start + extent - 0.5)))
+            for start, extent, side in zip(self.box[:2], self.box[2:], self.image_size, strict=True)
+        )
+        for axis, span in enumerate((rows, columns)):
+            picture = self._stretched(picture, axis, span)
+        result = image.copy()
+        result[rows, columns] = picture
+        return result
+
     def keypoints(self, keypoints: np.ndarray) -> np.ndarray:
         """Maps keypoints of the image to keypoints of the output.
 
@@ -179,6 +204,19 @@ class Frame:
         box[1 - axis], box[3 - axis] = first, last
         picture = Image.fromarray(image)
         return np.array(picture.resize((output[0], output[1]), LANCZOS, box=(box[0], box[1], box[2], box[3])))
+
+    def _stretched(self, picture: np.ndarray, axis: int, span: slice) -> np.ndarray:
+        """Resizes a picture of the output along one axis to the pixels `span` of the image."""
+        scale = self.size[axis] / self.box[2 + axis]
+        first, last = ((end - self.box[axis]) * scale for end in (span.start, span.stop))
+        margin = math.ceil(scale / 2)  # the outermost pixels of the image may reach half of one over the rectangle
+        padding = [(margin, margin) if dimension == axis else (0, 0) for dimension in range(3)]
+        picture = np.pad(picture, padding, mode="edge")
+        output, box = [picture.shape[1], picture.shape[0]], [0.0, 0.0, picture.shape[1], picture.shape[0]]
+        output[1 - axis] = span.stop - span.start
+        box[1 - axis], box[3 - axis] = first + margin, last + margin
+        resized = Image.fromarray(picture).resize((output[0], output[1]), LANCZOS, box=(box[0], box[1], box[2], box[3]))
+        return np.array(resized)
 
 
 def _centred(image_size: Size, size: Size, whole: bool) -> tuple[float, float, float, float]:

@@ -13,6 +13,7 @@ from pose_gan.config import FITS, AnimationConfig
 from pose_gan.data.video import OUTPUTS, check_output
 from pose_gan.errors import InputError
 from pose_gan.estimators import EstimatorConfig, check_estimator, load_estimator
+from pose_gan.evaluation.drawn import is_drawn
 from pose_gan.model_files.run_folder import model_file
 from pose_gan.poses.imports.reading import KINDS
 from pose_gan.poses.imports.taking import Choice
@@ -20,6 +21,7 @@ from pose_gan.programs.flags import add_config_arguments, boolean, field_descrip
 from pose_gan.programs.verbs import verb_parser
 
 EPILOG = f"""examples:
+  pose-gan animate --generator demo --source demo --targets demo --output walk.gif --side_by_side 1
   pose-gan animate --generator runs/00000-market-full --source photo.jpg --targets walk/ \\
       --pose_estimator pose_landmarker_full.task --output walk.gif --side_by_side 1
   pose-gan animate --generator generator.h5 --source a.jpg --source_keypoints poses.csv \\
@@ -37,11 +39,15 @@ def build_parser() -> argparse.ArgumentParser:
     needed, optional = parser.add_argument_group("required"), parser.add_argument_group("optional")
     motion = (
         "the motion: a folder of frames, an animated GIF, a video, or poses only: an annotation CSV, or a file or "
-        "folder of keypoints that another program wrote"
+        "folder of keypoints that another program wrote; demo: a walk"
     )
     for flag, metavar, text in (
-        ("--generator", "RUN_OR_FILE", "folder of a training run (its newest checkpoint), or a model file"),
-        ("--source", "IMAGE", "image of the person, of any size"),
+        (
+            "--generator",
+            "RUN_OR_FILE",
+            "folder of a training run (its newest checkpoint), a model file, or demo, which knows drawn people only",
+        ),
+        ("--source", "IMAGE", "image of the person, of any size; demo: a drawn person"),
         ("--targets", "PATH", motion),
         ("--output", "PATH", OUTPUTS),
     ):
@@ -70,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_output(args.output)
     for flag in ("source", "targets", "source_keypoints", "annotations"):
         path = getattr(args, flag)
-        if path and not Path(path).exists():
+        if path and not Path(path).exists() and not (is_drawn(path) and flag in ("source", "targets")):
             raise InputError(f"--{flag} {path}: no such file or folder")
     model_file(args.generator)
     if args.pose_estimator:

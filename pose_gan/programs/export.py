@@ -8,13 +8,14 @@ from pathlib import Path
 
 from pose_gan import runtime
 from pose_gan.errors import InputError
-from pose_gan.model_files.run_folder import EXPORTS, SAVED_MODEL, model_file
+from pose_gan.model_files.run_folder import DEMO_FILE, EXPORTS, SAVED_MODEL, model_file
 from pose_gan.programs.flags import boolean
 from pose_gan.programs.verbs import verb_parser
 
 EPILOG = """examples:
   pose-gan export runs/00000-market-full --format savedmodel tflite onnx
-  pose-gan export generator.h5 --format onnx --output phone/"""
+  pose-gan export generator.h5 --format onnx --output phone/
+  pose-gan export runs/00000-market-full --format h5 --half_precision 1"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -24,7 +25,9 @@ def build_parser() -> argparse.ArgumentParser:
         EPILOG,
     )
     parser.add_argument(
-        "generator", metavar="RUN_OR_FILE", help="folder of a training run (its newest checkpoint), or a model file"
+        "generator",
+        metavar="RUN_OR_FILE",
+        help="folder of a training run (its newest checkpoint), a model file, or demo, which knows drawn people only",
     )
     parser.add_argument(
         "--format",
@@ -35,7 +38,16 @@ def build_parser() -> argparse.ArgumentParser:
         "ONNX Runtime loads onnx",
     )
     parser.add_argument(
-        "--output", metavar="DIR", help="folder of the files (default: export/ in the run's folder, or beside the file)"
+        "--output",
+        metavar="DIR",
+        help="folder of the files (default: export/ in the run's folder, or beside the file; for demo, here)",
+    )
+    parser.add_argument(
+        "--half_precision",
+        type=boolean,
+        default=False,
+        metavar="0|1",
+        help="round the weights to half precision; h5 files then take less than half the space (default: 0)",
     )
     parser.add_argument(
         "--check",
@@ -56,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = model_file(args.generator)
     if (source / SAVED_MODEL).exists():
         raise InputError(f"{source}: an exported model cannot be exported again; give the .h5 or .keras of it")
-    beside = Path(args.generator) if Path(args.generator).is_dir() else source.parent
+    beside = Path() if source == DEMO_FILE else Path(args.generator) if Path(args.generator).is_dir() else source.parent
     folder = Path(args.output or beside / "export")
     targets = {name: folder / EXPORTS[name] for name in dict.fromkeys(args.format)}
     for path in targets.values():
@@ -66,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"{path}: would be written over itself; give another --output")
 
     runtime.start()
-    from pose_gan.model_files import formats
+    from pose_gan.model_files import formats, half
     from pose_gan.model_files.saving import load_generator, read_info
     from pose_gan.model_files.trial import samples, try_out
     from pose_gan.networks import compiled
@@ -75,11 +87,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in targets:
         formats.check(name, info)
     generator, values = load_generator(source), samples(info)
+    if args.half_precision:
+        half.round_weights(generator)
     expected = compiled(generator)(values).numpy() if args.check else None
     rows = []
     for name, path in targets.items():
         print(f"writing {path}", flush=True)
         formats.write(generator, path, name, info)
+        if args.half_precision and name == "h5":
+            half.pack(path)
         checked = ("not compared", "-")
         if expected is not None:
             difference, seconds = try_out(name, path, values, expected)

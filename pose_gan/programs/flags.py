@@ -16,11 +16,12 @@ from collections.abc import Collection
 from typing import Any, TypeVar
 
 from pose_gan import config as c
-from pose_gan.config import DataConfig
+from pose_gan.config import DataConfig, ModelConfig, TrainConfig
 from pose_gan.data.pairs import person_by
 from pose_gan.errors import InputError
 from pose_gan.estimators.base import COLOUR_ORDERS, INPUT_RANGES
 from pose_gan.poses.skeleton import Skeleton, load_skeleton
+from pose_gan.reid import settings as r
 
 Config = TypeVar("Config")
 
@@ -36,7 +37,19 @@ CHOICES = {
     "precision": c.PRECISIONS,
     "colour_order": COLOUR_ORDERS,
     "input_range": INPUT_RANGES,
+    "backbone": r.BACKBONES,
+    "method": r.METHODS,
+    "optimizer": r.OPTIMIZERS,
+    "schedule": r.SCHEDULES,
+    "batch_norm": r.BATCH_NORMS,
+    "crop": r.CROPS,
+    "generated_labels": r.GENERATED_LABELS,
 }
+FOLLOWS_DATA = {
+    ModelConfig: {"image_size": "the data set's"},
+    TrainConfig: {"batch_size": "the data set's: market 4, fashion 2"},
+}
+"""Settings class → its fields whose defaults are the data set's, and how that is said."""
 
 
 def boolean(text: str) -> bool:
@@ -94,7 +107,7 @@ def add_config_arguments(
             options["metavar"] = _metavar(field.name, options["type"])
         help_text = descriptions[field.name]
         if not re.search(r"; None: .*$", help_text):  # such a text already says the default
-            help_text += f" (default: {_shown_default(field)})"
+            help_text += f" (default: {_shown_default(kind, field)})"
         help_text = help_text.replace("; None: ", "; default: ")
         group.add_argument(f"--{field.name}", help=help_text.replace("%", "%%"), **options)
 
@@ -169,10 +182,9 @@ def _metavar(name: str, kind: Any) -> str:
     return {int: "N", float: "X", str: "TEXT"}.get(kind, "FILE")
 
 
-def _shown_default(field: dataclasses.Field[Any]) -> str:
-    if field.name == "image_size":
-        return "the data set's"
-    if field.name == "batch_size":
-        return "the data set's: market 4, fashion 2"
-    value = getattr(field.default, "name", field.default)  # a skeleton is shown by its name
-    return str(int(value)) if isinstance(value, bool) else str(value)
+def _shown_default(kind: type, field: dataclasses.Field[Any]) -> str:
+    if told := FOLLOWS_DATA.get(kind, {}).get(field.name):
+        return told
+    if isinstance(field.default, bool):
+        return str(int(field.default))
+    return c.value_in_words(field.default)  # a skeleton is shown by its name

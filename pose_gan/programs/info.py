@@ -61,6 +61,8 @@ def lines(info: ModelInfo) -> list[tuple[str, str]]:
         shown["discriminator"] = model.disc_type
     for name, value in dataclasses.asdict(info.training).items() if info.training else ():
         shown[name.replace("_", " ")] = "-" if value is None else value
+    if info.training and info.training.dataset == "demo":
+        shown["knows"] = "drawn people only (pose-gan data demo)"
     if info.converted_from:
         shown["converted from"] = info.converted_from
     shown["written by"] = f"pose_gan {info.pose_gan}" if info.pose_gan else "the authors' release"

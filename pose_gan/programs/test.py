@@ -13,7 +13,7 @@ from pose_gan.config import DataConfig, ModelConfig, RunConfig
 from pose_gan.data.pairs import person_by
 from pose_gan.data.places import places_of
 from pose_gan.errors import InputError
-from pose_gan.model_files.run_folder import OPTIONS, model_file, read_options
+from pose_gan.model_files.run_folder import DEMO, OPTIONS, model_file, read_options
 from pose_gan.presets import dataset_defaults
 from pose_gan.programs.flags import (
     add_config_arguments,
@@ -175,7 +175,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _run(checkpoint: str | None) -> tuple[Path | None, RunConfig | None]:
     """Folder and settings of the run, if `checkpoint` is the folder of a run."""
-    if not checkpoint or not Path(checkpoint).is_dir():
+    if not checkpoint or checkpoint == DEMO or not Path(checkpoint).is_dir():
         return None, None
     run_dir = Path(checkpoint)
     return run_dir, RunConfig.from_dict(read_options(run_dir).get("config", {}), f"{run_dir / OPTIONS}: config")

@@ -22,15 +22,17 @@ class Verbs:
         description: the purpose of the command.
         package: the package of the verbs' modules; the verb `import-market` is the module `import_market`.
         about: verb → short description of its action.
+        prefix: what the names of the modules have before the verb's.
     """
 
     command: str
     description: str
     package: str
     about: Mapping[str, str]
+    prefix: str = ""
 
     def module(self, verb: str) -> ModuleType:
-        return importlib.import_module(f"{self.package}.{verb.replace('-', '_')}")
+        return importlib.import_module(f"{self.package}.{self.prefix}{verb.replace('-', '_')}")
 
     def usage(self) -> str:
         """The text of `--help`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -14,6 +13,7 @@ from pose_gan.config import RunConfig
 from pose_gan.networks import build_discriminator, build_generator, logits_model
 from pose_gan.training.features import VGGFeatures, load_pose_maps
 from pose_gan.training.optimizer import EPSILON, FusedAdam
+from pose_gan.training.seeding import seeded
 
 Batch = dict[str, tf.Tensor]
 
@@ -38,7 +38,7 @@ class GAN:
         self._adversarial = config.loss.gan_penalty_weight > 0
         layers = config.loss.content_layers
         estimator = config.loss.pose_estimator if config.loss.lstruct_penalty_weight else None
-        with _seeded(config.train.seed):
+        with seeded(config.train.seed):
             with _precision(config.train.precision):
                 self.generator = build_generator(config.model)
                 self.discriminator = build_discriminator(config.model)
@@ -74,7 +74,7 @@ class GAN:
         """Generator and discriminator in the form to save: float32, whatever precision they were trained in."""
         if self.config.train.precision == "float32":
             return self.generator, self.discriminator
-        with _seeded(self.config.train.seed):
+        with seeded(self.config.train.seed):
             copies = build_generator(self.config.model), build_discriminator(self.config.model)
         for copy, model in zip(copies, (self.generator, self.discriminator), strict=True):
             copy.set_weights(model.get_weights())
@@ -189,21 +189,6 @@ def _minimise(
 ) -> None:
     variables = model.trainable_variables
     optimizer.apply(tape.gradient(loss, variables), variables)
-
-
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Layers that are made inside of the block begin with the weights and dropout states of this seed.
-
-    Keras draws the seeds of initializers and of dropout from Python's `random`, and from nothing else. Its state is
-    put back at the end of the block.
-    """
-    before = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
 
 
 @contextlib.contextmanager

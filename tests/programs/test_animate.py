@@ -233,7 +233,7 @@ def test_poses_of_another_size_are_framed(generator, files, tmp_path):
     framed = Frame.around(poses, (400, 300), SIZE).keypoints(poses)
     assert_close(list(open_clip(tmp_path / "out")), expected(generator, iio.imread(files.source), standing(), framed))
     with pytest.raises(
-        InputError, match=r"poses\.csv: has keypoints outside .* which letterbox needs; give fit person"
+        InputError, match=r"poses\.csv: has keypoints outside .* which letterbox needs; give --fit person"
     ):
         animate(
             generator,
@@ -297,6 +297,26 @@ def test_nobody_and_nothing_to_follow():
         completed(poses)
 
 
+def test_a_single_pose_gives_a_png_and_several_do_not(generator, files, tmp_path):
+    write_annotations(tmp_path / "source.csv", ["source.png"], [standing()])
+    settings = AnimationConfig(source_keypoints=str(tmp_path / "source.csv"))
+    write_annotations(tmp_path / "poses.csv", ["0.png", "1.png"], walking(2))
+    with pytest.raises(InputError, match=r"one\.png: a \.png holds one image, and there are 2 poses; give a \.gif"):
+        animate(generator, None, files.source, tmp_path / "poses.csv", tmp_path / "one.png", settings)
+    assert not (tmp_path / "one.png").exists()
+    animate(generator, None, files.source, tmp_path / "poses.csv", tmp_path / "all", settings)
+    write_annotations(tmp_path / "pose.csv", ["0.png"], walking(1))
+    animate(generator, None, files.source, tmp_path / "pose.csv", tmp_path / "one.png", settings)
+    np.testing.assert_array_equal(iio.imread(tmp_path / "one.png"), iio.imread(tmp_path / "all/000000.png"))
+
+
+def test_a_drawn_person_walks_without_any_file(generator, tmp_path):
+    motion = animate(generator, None, "demo", "demo", tmp_path / "walk.gif", AnimationConfig(side_by_side=True))
+    assert len(motion.names) == 24
+    assert np.all(motion.keypoints < SIZE)
+    assert iio.improps(tmp_path / "walk.gif", index=None).shape[1:] == (SIZE[0], 3 * SIZE[1], 3)
+
+
 # --------------------------------------------------------------------------------------- messages
 
 
@@ -304,7 +324,7 @@ def test_the_source_must_be_known(generator, files, tmp_path):
     def run(estimator=None, **settings):
         animate(generator, estimator, files.source, files.targets, tmp_path / "out", AnimationConfig(**settings))
 
-    with pytest.raises(InputError, match=r"source\.png: its pose is not known; give source_keypoints"):
+    with pytest.raises(InputError, match=r"source\.png: its pose is not known; give --source_keypoints"):
         run()
     with pytest.raises(InputError, match=r"source\.png: stub: nobody was found in the source image"):
         run(Stub(np.full((FRAMES, 18, 2), -1)))
@@ -336,7 +356,7 @@ def test_the_targets_must_be_known(generator, files, tmp_path):
             AnimationConfig(source_keypoints=str(source), **settings),
         )
 
-    with pytest.raises(InputError, match=r"the pose of 0\.png is not known; give annotations"):
+    with pytest.raises(InputError, match=r"the pose of 0\.png is not known; give --annotations"):
         run()
     csv = tmp_path / "kp.csv"
     write_annotations(csv, ["other.png"], [standing()])
@@ -345,7 +365,7 @@ def test_the_targets_must_be_known(generator, files, tmp_path):
     write_annotations(csv, ["0.png"], [standing() * 2])
     with pytest.raises(InputError, match=r"row 2 \(0\.png\): keypoints outside of the image, which has 96x64"):
         run(annotations=str(csv))
-    with pytest.raises(InputError, match=r"annotations: the targets are poses already .*leave .*kp\.csv out"):
+    with pytest.raises(InputError, match=r"--annotations: the targets are poses already .*leave .*kp\.csv out"):
         run(targets=csv, annotations=str(csv))
     write_annotations(csv, [], [])
     with pytest.raises(InputError, match=r"kp\.csv: holds no poses"):

@@ -1,0 +1,83 @@
+"""Generators opened for a few images: what takes the least time from the start of a process to the first picture.
+
+A Keras model is run without tracing a graph, since tracing takes longer than some images. A TFLite file is run by
+LiteRT, if it is installed (the extra `[litert]`), without TensorFlow, whose import takes most of the time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pose_gan import runtime
+from pose_gan.config import ModelConfig
+from pose_gan.errors import InputError
+from pose_gan.model_files import metadata
+from pose_gan.model_files.run_folder import model_file
+
+TFLITE = ".tflite"
+Values = dict[str, Any]
+
+
+class Opened(NamedTuple):
+    """A generator that is ready to run.
+
+    Attributes:
+        run: batch (input name → float32 values) → images `(B, H, W, 3)` in [-1, 1].
+        settings: its settings.
+    """
+
+    run: Callable[[Values], np.ndarray]
+    settings: ModelConfig
+
+
+def needs_tensorflow(path: str | os.PathLike[str]) -> bool:
+    """Whether TensorFlow runs a model file: all but TFLite files, where LiteRT is installed."""
+    return Path(path).suffix != TFLITE or importlib.util.find_spec("ai_edge_litert") is None
+
+
+def open_generator(path: str | os.PathLike[str]) -> Opened:
+    """Opens a generator for a few images.
+
+    Args:
+        path: as for `load_generator`, or a `.tflite` file.
+    Raises: InputError: the file cannot be used; see `load_generator`.
+    """
+    if Path(path).suffix == TFLITE:
+        info = metadata.read(model_file(path))
+        if info is None:
+            raise InputError(f"{path}: has no metadata: it was not written by this project")
+        return Opened(open_tflite(Path(path)), info.model)
+    from pose_gan.model_files.saving import load_generator
+
+    return of_model(load_generator(path))
+
+
+def of_model(generator: Any) -> Opened:
+    """A Keras model, as `load_generator` returns it."""
+    from pose_gan.model_files.saving import settings_of
+
+    names = [tensor.name for tensor in generator.inputs]
+
+    def run(values: Values) -> np.ndarray:
+        return np.asarray(generator([np.asarray(values[name], np.float32) for name in names], training=False))
+
+    return Opened(run, settings_of(generator))
+
+
+def open_tflite(path: Path) -> Callable[[Values], np.ndarray]:
+    """A TFLite file as a function, run by LiteRT or, if that is not installed, by TensorFlow."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        runtime.start()
+        import tensorflow as tf
+
+        Interpreter = tf.lite.Interpreter
+    runner = Interpreter(model_path=str(path), num_threads=os.cpu_count()).get_signature_runner("serving_default")
+    return lambda values: runner(**{name: np.asarray(value, np.float32) for name, value in values.items()})["image"]

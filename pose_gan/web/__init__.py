@@ -1,0 +1,1 @@
+"""Local pages in the browser. They need the extra `[web]`."""
