@@ -135,14 +135,14 @@ def test_torchreids_weights_give_torchreids_features(shared_data):
     np.testing.assert_allclose(trunk(images.astype(np.float32)), theirs, rtol=1e-3, atol=1e-4 * np.abs(theirs).max())
 
 
-def test_frozen_normalisations_stay(osnet):
-    trunk = keras.models.clone_model(osnet)
-    trunk.set_weights(osnet.get_weights())
+def test_frozen_normalisations_stay(small):
+    trunk = keras.models.clone_model(small)
+    trunk.set_weights(small.get_weights())
     before = len(trunk.trainable_variables)
     freeze_batch_norm(trunk)
     assert len(trunk.trainable_variables) == before - 2 * sum("norm" in layer.name for layer in trunk.layers)
     image = photographs(4, SIZE).astype(np.float32)
-    np.testing.assert_allclose(trunk(image, training=True), osnet(image, training=False), atol=1e-6)
+    np.testing.assert_allclose(trunk(image, training=True), small(image, training=False), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -162,13 +164,13 @@ def test_labels_that_do_not_fit():
 
 
 @pytest.mark.parametrize("ids", [["1"], [1.5], [np.nan], [True], [None], [[1], [2, 3]]])
-def test_people_and_cameras_are_whole_numbers(ids):
+def test_people_and_cameras_are_whole_numbers(ids: list[Any]):
     """Of texts, '1' would be nobody that 1 is, and '-1' no junk: all scores would be 0, or wrong."""
     with pytest.raises(InputError, match="query_ids: expected whole numbers"):
         evaluate_ranking(np.zeros((1, 2)), ids, [1, 2], [1], [2, 2])
     with pytest.raises(InputError, match="gallery_cameras: expected whole numbers"):
         evaluate_ranking(np.zeros((1, 1)), [1], [1], [1], ids)
-    assert evaluate_ranking(np.zeros((1, 1)), [1.0], np.uint8([1]), [1], [2]).cmc[0] == 1
+    assert evaluate_ranking(np.zeros((1, 1)), [1.0], np.array([1], np.uint8), [1], [2]).cmc[0] == 1
 
 
 def test_a_table_is_ranked_by_its_rows():

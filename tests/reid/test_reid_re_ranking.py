@@ -87,6 +87,7 @@ def test_progress_counts_every_row():
 
 def test_images_that_are_all_alike_are_equally_far():
     (found,) = re_ranked(EUCLIDEAN, np.ones((10, 2)), np.ones((30, 2)))
+    assert np.isfinite(found).all()
     np.testing.assert_array_equal(found, np.broadcast_to(found[:, :1], found.shape))
 
 
