@@ -66,7 +66,7 @@ def animate(
     config = settings_of(generator)
     size, skeleton = config.image_size, config.skeleton
     check_generator(config, estimator)
-    photo, pose = open_source(source, size)
+    photo, pose = open_source(source, size, skeleton)
     clip, told = _open_targets(targets, settings.annotations, config, choice)
     for path in filter(None, (output, settings.keypoints_output)):
         make_folder(Path(path).parent)

@@ -6,6 +6,7 @@ They are the test persons of `pose-gan data demo --scene studio`, whom no traini
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ import numpy as np
 from data_prep.people.dataset import PersonTask, draw_images
 from pose_gan.errors import InputError
 from pose_gan.model_files.run_folder import DEMO
+from pose_gan.poses.drawing import write_image
 from pose_gan.poses.framing import Size
-from pose_gan.poses.keypoints import MISSING, found, has_required_joints
+from pose_gan.poses.keypoints import MISSING, found, has_required_joints, write_annotations
 from pose_gan.poses.skeleton import COCO18, Skeleton
 from pose_gan.poses.walk import walk
 
@@ -32,17 +34,20 @@ def is_drawn(word: Any) -> bool:
     return isinstance(word, str) and _WORD.fullmatch(word) is not None
 
 
-def drawn_person(word: str, default: int, size: Size) -> tuple[np.ndarray, np.ndarray]:
+def drawn_person(word: str, default: int, size: Size, skeleton: Skeleton = COCO18) -> tuple[np.ndarray, np.ndarray]:
     """Draws a person.
 
     Args:
         word: `demo` or `demo:NUMBER`.
         default: the number of the person of `demo` alone.
         size: (height, width) in pixels of the generator that gets the drawing.
+        skeleton: that of the generator.
     Returns: the person's first image that shows face and feet, uint8 `(H, W, 3)`, and its exact keypoints, int32
         `(18, 2)`.
-    Raises: InputError: there is no such person.
+    Raises: InputError: there is no such person, or the skeleton is not that of people.
     """
+    if skeleton.joints != COCO18.joints:
+        raise InputError(f"{word}: a drawn person has the joints of {COCO18.name}; the generator knows {skeleton.name}")
     match = _WORD.fullmatch(word)
     number = int(match[1] or default) if match else 0
     if not 1 <= number <= PEOPLE:
@@ -56,6 +61,18 @@ def drawn_person(word: str, default: int, size: Size) -> tuple[np.ndarray, np.nd
             if found(keypoints)[WHOLE].all():
                 return drawings[-1]
     return drawings[0]
+
+
+def draw_people(folder: Path, size: Size) -> Path:
+    """Draws all of the people into a folder, for generators of a size. Returns: the CSV of their keypoints, in it."""
+    names, poses = [], []
+    for number in range(1, PEOPLE + 1):
+        image, keypoints = drawn_person(f"{DEMO}:{number}", number, size)
+        names.append(f"{DEMO}-{number:02}.png")
+        poses.append(keypoints)
+        write_image(folder / names[-1], image)
+    write_annotations(folder / "keypoints.csv", names, poses)
+    return folder / "keypoints.csv"
 
 
 def drawn_walk(size: Size, skeleton: Skeleton) -> np.ndarray:

@@ -39,19 +39,25 @@ def check_generator(settings: ModelConfig, estimator: Estimator | None) -> None:
         )
 
 
-def open_source(source: Place | np.ndarray, size: Size) -> tuple[np.ndarray, np.ndarray | None]:
+def open_source(source: Place | np.ndarray, size: Size, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray | None]:
     """The source image, uint8 `(H, W, 3)`, and its keypoints, if it is a drawn person.
 
     Args:
         source: a file, `demo`, or the image itself.
         size: (height, width) in pixels of the generator.
-    Raises: InputError: the image cannot be read.
+        skeleton: that of the generator.
+    Raises: InputError: the image cannot be read, or the skeleton is not that of the drawn person.
     """
     if isinstance(source, np.ndarray):
-        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3:
-            raise InputError(f"photo: expected uint8 (H, W, 3), RGB, got {source.dtype} {source.shape}")
+        check_image(source, "photo")
         return source, None
-    return drawn_person(str(source), SOURCE, size) if is_drawn(source) else (read_image(source), None)
+    return drawn_person(str(source), SOURCE, size, skeleton) if is_drawn(source) else (read_image(source), None)
+
+
+def check_image(image: np.ndarray, what: str) -> None:
+    """Raises InputError: the image is not uint8 `(H, W, 3)`, or has no pixels."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise InputError(f"{what}: expected uint8 (H, W, 3), RGB, got {image.dtype} {image.shape}")
 
 
 def source_pose(

@@ -18,6 +18,7 @@ from pose_gan.evaluation.posing import (
     Place,
     Run,
     check_generator,
+    check_image,
     check_inside,
     check_person,
     frame_of_image,
@@ -34,6 +35,7 @@ from pose_gan.poses.framing import Frame
 from pose_gan.poses.imports.poses import read_poses
 from pose_gan.poses.imports.reading import holds_keypoints
 from pose_gan.poses.imports.taking import Choice
+from pose_gan.poses.keypoints import LARGEST, MISSING
 from pose_gan.poses.skeleton import Skeleton
 
 MOST = 64  # poses; more are a film, which `pose-gan animate` makes
@@ -123,7 +125,7 @@ def open_scene(
         raise InputError(f"fit {fit!r} is not known; allowed: {', '.join(FITS)}")
     check_generator(settings, estimator)
     size, skeleton = settings.image_size, settings.skeleton
-    photo, pose = open_source(source, size)
+    photo, pose = open_source(source, size, skeleton)
     name = "photo" if isinstance(source, np.ndarray) else str(source)
     if isinstance(source_keypoints, np.ndarray):
         pose = _given(source_keypoints, skeleton, "source_keypoints")
@@ -131,6 +133,8 @@ def open_scene(
         check_inside(pose, photo.shape[:2], "source_keypoints")
     elif source_keypoints is not None or pose is None:
         pose = source_pose(photo, name, source_keypoints, estimator, skeleton, choice)
+    if rows and not any(not isinstance(given, np.ndarray) and not is_drawn(given) and _tells(given) for given in poses):
+        raise InputError(f"rows {', '.join(rows)}: none of the poses is a file of keypoints; leave --rows out")
     reader = _Reader(settings, estimator, tuple(rows), fit, choice)
     targets = [target for given in poses for target in reader.targets(given)]
     if not targets:
@@ -158,11 +162,13 @@ class _Reader:
         """The target poses of one input."""
         size, skeleton = self.settings.image_size, self.settings.skeleton
         if isinstance(given, np.ndarray):
-            shown = given.dtype == np.uint8 and given.ndim == 3
-            return [self._found("pose", given) if shown else self._told("pose", _given(given, skeleton, "pose"))]
+            if given.ndim == 2:
+                return [self._told("pose", _given(given, skeleton, "pose"))]
+            check_image(given, "pose")
+            return [self._found("pose", given)]
         if is_drawn(given):
-            return [self._seen(str(given), *drawn_person(str(given), POSE, size))]
-        if Path(given).suffix.lower() != ".csv" and not holds_keypoints(given):
+            return [self._seen(str(given), *drawn_person(str(given), POSE, size, skeleton))]
+        if not _tells(given):
             return [self._found(str(given), read_image(given))]
         told = read_poses(given, skeleton, self.choice)
         if absent := [row for row in self.rows if row not in told.rows]:
@@ -196,11 +202,16 @@ def unposed(source: PoseInput, poses: Sequence[PoseInput], source_keypoints: Any
         return "photo" if isinstance(source, np.ndarray) else str(source)
     for pose in poses:
         if isinstance(pose, np.ndarray):
-            if pose.dtype == np.uint8 and pose.ndim == 3:
+            if pose.ndim != 2:
                 return "pose"
-        elif not is_drawn(pose) and Path(pose).suffix.lower() != ".csv" and not holds_keypoints(pose):
+        elif not is_drawn(pose) and not _tells(pose):
             return str(pose)
     return None
+
+
+def _tells(path: Place) -> bool:
+    """Whether a file holds keypoints, and is no image."""
+    return Path(path).suffix.lower() == ".csv" or holds_keypoints(path)
 
 
 def transfer(
@@ -233,11 +244,17 @@ def transfer(
         image = pose_gan.transfer("anna.jpg", "dancer.jpg", "runs/00000-market-full", "pose_landmarker_full.task")
     """
     poses: list[Any] = [*pose] if isinstance(pose, (list, tuple)) else [pose]
+    told = [] if source_keypoints is None else [("source_keypoints", source_keypoints)]
+    for what, value in (("photo", photo), *(("pose", each) for each in poses), *told):
+        if not isinstance(value, (str, os.PathLike, np.ndarray)):
+            raise InputError(f"{what}: expected the name of a file or a NumPy array, got {type(value).__name__}")
     named = isinstance(generator, (str, os.PathLike))
     opened = open_generator(generator) if named else of_model(generator)
     missing = unposed(photo, poses, source_keypoints)
     if estimator is None and missing and named and os.fspath(generator) == DEMO:
         estimator = DEMO
+    if not (estimator is None or isinstance(estimator, (str, os.PathLike)) or callable(estimator)):
+        raise InputError(f"estimator: expected a file or an open pose estimator, got {type(estimator).__name__}")
     if isinstance(estimator, (str, os.PathLike)):
         estimator = load_estimator(estimator) if missing else None
     scene = open_scene(photo, poses, opened.settings, estimator, source_keypoints, fit=fit)
@@ -251,7 +268,13 @@ def _given(keypoints: np.ndarray, skeleton: Skeleton, what: str) -> np.ndarray:
             f"{what}: expected an image, uint8 (H, W, 3), or keypoints {(skeleton.num_joints, 2)}, "
             f"got {keypoints.dtype} {keypoints.shape}"
         )
-    return np.rint(keypoints).astype(np.int32)
+    pixels = np.rint(keypoints)
+    wrong = ~((pixels >= MISSING) & (pixels <= LARGEST))  # NaN too
+    if wrong.any():
+        raise InputError(
+            f"{what}: {keypoints[wrong][0]} is no pixel; allowed: 0 to {LARGEST}, and {MISSING} where nothing was found"
+        )
+    return pixels.astype(np.int32)
 
 
 def _dimmed(picture: np.ndarray | None) -> np.ndarray | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from pose_gan import runtime
 from pose_gan.config import ModelConfig
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, reason
 from pose_gan.model_files import metadata
 from pose_gan.model_files.run_folder import model_file
 
@@ -59,15 +59,24 @@ def open_generator(path: str | os.PathLike[str]) -> Opened:
 
 
 def of_model(generator: Any) -> Opened:
-    """A Keras model, as `load_generator` returns it."""
+    """A Keras model, as `load_generator` returns it. Raises InputError: it is none."""
+    import keras
+
     from pose_gan.model_files.saving import settings_of
 
+    if not isinstance(generator, keras.Model):
+        raise InputError(
+            f"generator: expected the name of a file or a model of load_generator, got {type(generator).__name__}"
+        )
     names = [tensor.name for tensor in generator.inputs]
 
     def run(values: Values) -> np.ndarray:
         return np.asarray(generator([np.asarray(values[name], np.float32) for name in names], training=False))
 
-    return Opened(run, settings_of(generator))
+    try:
+        return Opened(run, settings_of(generator))
+    except (ValueError, StopIteration):  # a discriminator has some of the layers
+        raise InputError(f"generator: {generator.name} is no generator that load_generator returned") from None
 
 
 def open_tflite(path: Path) -> Callable[[Values], np.ndarray]:
@@ -79,5 +88,8 @@ def open_tflite(path: Path) -> Callable[[Values], np.ndarray]:
         import tensorflow as tf
 
         Interpreter = tf.lite.Interpreter
-    runner = Interpreter(model_path=str(path), num_threads=os.cpu_count()).get_signature_runner("serving_default")
+    try:
+        runner = Interpreter(model_path=str(path), num_threads=os.cpu_count()).get_signature_runner("serving_default")
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: damaged: {reason(error)}") from None
     return lambda values: runner(**{name: np.asarray(value, np.float32) for name, value in values.items()})["image"]

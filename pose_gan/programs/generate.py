@@ -13,6 +13,7 @@ from pose_gan.errors import InputError
 from pose_gan.estimators import EstimatorConfig, check_estimator, load_estimator
 from pose_gan.evaluation.drawn import is_drawn
 from pose_gan.evaluation.transfer import Scene, open_scene, unposed
+from pose_gan.files.folders import make_folder
 from pose_gan.model_files.opening import Opened, needs_tensorflow, open_generator
 from pose_gan.model_files.run_folder import DEMO, model_file
 from pose_gan.poses.imports.reading import KINDS
@@ -114,6 +115,8 @@ def _check(args: argparse.Namespace) -> tuple[str | None, str | None]:
     """The input whose pose must be estimated, if any, and the estimator for it. Raises InputError: see `opened`."""
     if Path(args.output).suffix.lower() not in FORMATS:
         raise InputError(f"--output {args.output}: give a name that ends in .png or .jpg")
+    if Path(args.output).is_dir():
+        raise InputError(f"--output {args.output}: is a folder; give the name of a picture in it")
     for flag, value in (("source", args.source), *(("pose", pose) for pose in args.pose)):
         if not is_drawn(value) and not Path(value).exists():
             raise InputError(f"--{flag} {value}: no such file")
@@ -128,6 +131,7 @@ def _check(args: argparse.Namespace) -> tuple[str | None, str | None]:
         raise InputError(f"{missing}: nothing tells its pose; give --pose_estimator, or a file of keypoints")
     if missing and estimator:
         check_estimator(estimator)
+    make_folder(Path(args.output).parent)
     return missing, estimator
 
 

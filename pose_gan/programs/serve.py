@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,18 +13,21 @@ from pose_gan.config import DataConfig
 from pose_gan.data.places import places_of
 from pose_gan.errors import InputError
 from pose_gan.estimators import EstimatorConfig, check_estimator, load_estimator
-from pose_gan.model_files.run_folder import model_file
+from pose_gan.files.folders import make_folder
+from pose_gan.model_files.run_folder import DEMO, model_file
 from pose_gan.programs.flags import add_config_arguments, pick
 from pose_gan.programs.verbs import verb_parser
 from pose_gan.versions import install
 
 SPLITS = ("train", "test")
 EPILOG = """examples:
+  pose-gan serve --open
   pose-gan serve --generator demo/run --dataset demo --pose_estimator demo --open
   pose-gan serve --generator runs/00000-market-full --dataset market
   pose-gan serve --generator generator.h5 --pose_estimator pose_landmarker_full.task --keypoints_output mine.csv
   pose-gan serve --generator generator.h5 --images_dir photos --annotations photos.csv --keypoints_output photos.csv
 
+Without flags, the generator that comes with the package moves drawn people, the only ones whom it knows.
 Only this machine can open the page. Uploaded photos stay in memory, and are forgotten when the program ends."""
 
 
@@ -31,15 +35,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser = verb_parser(
         "serve", "Shows a page on which you drag the joints of a pose, and the person of a photo follows.", EPILOG
     )
-    needed, optional = parser.add_argument_group("required"), parser.add_argument_group("optional")
-    needed.add_argument(
+    optional = parser.add_argument_group("optional")
+    optional.add_argument(
         "--generator",
-        required=True,
+        default=DEMO,
         metavar="RUN_OR_FILE",
-        help="folder of a training run (its newest checkpoint), or a model file",
+        help="folder of a training run (its newest checkpoint), a model file, or demo, which knows drawn people only "
+        f"(default: {DEMO})",
     )
     optional.add_argument(
-        "--pose_estimator", metavar="FILE", help="finds the poses of photos (default: none; you place the joints)"
+        "--pose_estimator",
+        metavar="FILE",
+        help="finds the poses of photos (default: demo for the generator demo, else none: you place the joints)",
     )
     optional.add_argument("--dataset", metavar="NAME", help="data set whose images can be chosen (default: none)")
     optional.add_argument("--split", choices=SPLITS, default="test", help="split of the data set (default: test)")
@@ -47,7 +54,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--images_dir",
         type=Path,
         metavar="DIR",
-        help="folder of images to choose from, or one that holds train/ and test/ (default: that of the data set)",
+        help="folder of images to choose from, or one that holds train/ and test/ (default: that of the data set; "
+        "drawn people for the generator demo)",
     )
     optional.add_argument(
         "--annotations",
@@ -69,17 +77,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     folder, annotations = places(args)
     path = model_file(args.generator)
-    if args.pose_estimator:
-        check_estimator(args.pose_estimator)
+    finder = args.pose_estimator or (DEMO if args.generator == DEMO else None)
+    if finder:
+        check_estimator(finder)
+    rows = args.keypoints_output
+    if rows is not None and rows.is_dir():
+        raise InputError(f"--keypoints_output {rows}: is a folder; give the name of a CSV in it")
     if not 0 <= args.port <= 65535:
         raise InputError(f"--port must be 0 to 65535, got {args.port}")
     if not importlib.util.find_spec("tornado"):
         raise InputError(f"serve needs the package tornado: {install('web')}")
     from pose_gan.web.server import bind, serve
 
+    if rows is not None:
+        make_folder(rows.parent)
     sockets = bind(args.port)
     print(f"opening {path}", flush=True)
     runtime.start()
+    from pose_gan.evaluation.drawn import draw_people
     from pose_gan.model_files.saving import load_generator, read_info, settings_of
     from pose_gan.networks import compiled
     from pose_gan.web.images import Images
@@ -88,13 +103,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     generator = load_generator(path)
     settings = settings_of(generator)
-    estimator = load_estimator(args.pose_estimator, pick(EstimatorConfig, args)) if args.pose_estimator else None
-    images = Images.of(folder, annotations, settings.skeleton) if folder else None
+    estimator = load_estimator(finder, pick(EstimatorConfig, args)) if finder else None
     training = read_info(path).training
     about = f"{training.run}, step {training.step:,}, trained on {training.dataset}" if training else path.name
-    studio = Studio(compiled(generator), settings, estimator, images, args.keypoints_output, about)
-    studio.warm_up()
-    serve(page(studio), sockets, LARGEST, args.open)
+    with tempfile.TemporaryDirectory() as drawings:
+        if folder is None and args.generator == DEMO:
+            folder, annotations = Path(drawings), draw_people(Path(drawings), settings.image_size)
+        images = Images.of(folder, annotations, settings.skeleton) if folder else None
+        studio = Studio(compiled(generator), settings, estimator, images, rows, about)
+        studio.warm_up()
+        serve(page(studio), sockets, LARGEST, args.open)
     return 0
 
 

@@ -81,9 +81,12 @@ class Guard:
     def refusal(self, request: tornado.httputil.HTTPServerRequest, needs_key: bool = False) -> str | None:
         """The reason why a request is not answered; None if it is."""
         host = request.headers.get("Host", "")
-        name = urlsplit(f"//{host}").hostname if host else None
+        try:
+            name = urlsplit(f"//{host}").hostname if host else None
+        except ValueError:  # an open bracket
+            name = None
         if name not in self.hosts:
-            return f"this server does not answer to the name {name!r}; call it by {self.hosts[0]}"
+            return f"this server does not answer to the name {host[:80]!r}; call it by {self.hosts[0]}"
         origin = request.headers.get("Origin")
         if origin is not None and origin != f"{request.protocol}://{host}":
             return f"requests of another page ({origin[:80]}) are refused"

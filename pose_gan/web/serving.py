@@ -90,7 +90,7 @@ class Sources(Answer):
             work = partial(self._studio.upload, self.request.body, self.get_query_argument("name", "photo"))
         else:
             asked = self.body_table()
-            if isinstance(asked.get("image"), int):
+            if type(asked.get("image")) is int:
                 work = partial(self._studio.open_image, asked["image"])
             else:
                 work = partial(self._studio.reframe, asked.get("source", ""), asked.get("pose"))
@@ -139,7 +139,7 @@ class Live(tornado.websocket.WebSocketHandler, Answer):
         number = None
         try:
             question = table(message)
-            number = question.get("n")
+            number = asked if isinstance(asked := question.get("n"), int) else None  # JSON has no NaN
             answer: Any = await self._latest.run(partial(self._studio.frame, question), caller=self)
         except Stale:
             answer = {"n": number, "stale": True}

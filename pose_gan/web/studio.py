@@ -21,6 +21,7 @@ from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
 from pose_gan.estimators import Estimator
 from pose_gan.evaluation import explanation
+from pose_gan.evaluation.drawn import HEAD, STATURE
 from pose_gan.poses.drawing import hues, parts_overlay, to_float, to_uint8
 from pose_gan.poses.framing import Frame
 from pose_gan.poses.keypoints import MISSING, found
@@ -137,7 +138,7 @@ class Studio:
             return None
         height, width = self._settings.image_size
         pose = walk(4, view=0.0)[0]
-        placed = pose * 0.86 * height + (0.06 * height, width / 2)
+        placed = pose * STATURE * height + (HEAD * height, width / 2)
         return np.where(found(pose)[:, None], placed.clip(0, (height - 1, width - 1)), MISSING)
 
     def walk(self, view: float) -> list[list[list[float]]]:
@@ -257,9 +258,9 @@ class Studio:
         source = self._source(question.get("source"))
         source_pose, pose = self._pose(question.get("source_pose")), self._pose(question.get("pose"))
         layers, part, number = question.get("layers") or [], question.get("part"), question.get("n")
-        if not isinstance(layers, list) or not all(layer in LAYERS for layer in layers):
-            raise InputError(f"layers: allowed: {', '.join(LAYERS)}")
-        if not isinstance(number, int) or not 0 <= number < 2**32:
+        if not isinstance(layers, list) or any(layer not in LAYERS or layers.count(layer) > 1 for layer in layers):
+            raise InputError(f"layers: allowed: {', '.join(LAYERS)}, each once")
+        if type(number) is not int or not 0 <= number < 2**32:  # true would be an int too
             raise InputError("n: expected a number of 0 to 4294967295")
         batch = {
             "source_image": to_float(source.picture)[np.newaxis],
@@ -298,10 +299,10 @@ class Studio:
         """
         joints = self._settings.skeleton.num_joints
         try:
-            pose = np.asarray(values, np.float64)
-        except (TypeError, ValueError):
+            pose = np.asarray(values)
+        except ValueError:  # lists of several lengths
             pose = np.zeros(0)
-        if pose.shape != (joints, 2) or not np.isfinite(pose).all():
+        if pose.dtype.kind not in "if" or pose.shape != (joints, 2) or not np.isfinite(pose).all():
             raise InputError(f"pose: expected {joints} pairs of numbers [y, x]")
         inside = found(pose) & np.all((pose >= 0) & (pose <= np.array(self._settings.image_size) - 1), axis=-1)
         return np.where(inside[:, None], pose, MISSING).astype(np.float32)
@@ -325,7 +326,7 @@ class Studio:
 
 
 def _index(part: Any, count: int) -> int:
-    if not isinstance(part, int) or not 0 <= part < count:
+    if type(part) is not int or not 0 <= part < count:
         raise InputError(f"part: expected a number of 0 to {count - 1}")
     return part
 

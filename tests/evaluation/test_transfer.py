@@ -7,21 +7,24 @@ from typing import Any
 
 import foreign_keypoints as twin
 import imageio.v3 as iio
+import keras
 import numpy as np
 import pytest
+from makers import config
 
 import pose_gan
 from data_prep.people.dataset import PersonTask, draw_images
 from pose_gan.errors import InputError, InputWarning
 from pose_gan.estimators import Poses
-from pose_gan.evaluation.drawn import POSE, SOURCE, drawn_person, drawn_walk
+from pose_gan.evaluation.drawn import POSE, SOURCE, draw_people, drawn_person, drawn_walk
 from pose_gan.evaluation.transfer import open_scene
 from pose_gan.files.text import write_json
 from pose_gan.metrics import ssim
 from pose_gan.model_files.saving import settings_of
+from pose_gan.networks import build_discriminator
 from pose_gan.poses.drawing import to_float, to_uint8
 from pose_gan.poses.framing import Frame
-from pose_gan.poses.keypoints import found, write_annotations
+from pose_gan.poses.keypoints import found, read_annotations, write_annotations
 from pose_gan.poses.skeleton import COCO18, Skeleton
 
 SIZE = (128, 64)
@@ -158,6 +161,61 @@ def test_what_cannot_be_used_is_told(generator, source, wanted, monkeypatch):
         open_scene("demo", ["demo"], settings, fit="tight")
     with pytest.raises(InputError, match="finder finds the joints of mouse, the generator was trained"):
         open_scene("demo", ["demo"], settings, Finder(wanted[1], twin.MOUSE))
+    with pytest.raises(InputError, match="rows anna: none of the poses is a file of keypoints"):
+        open_scene("demo", ["demo"], settings, rows=["anna"])
+    mouse = config(image_size=SIZE, skeleton=twin.MOUSE)
+    with pytest.raises(InputError, match="demo: a drawn person has the joints of coco18; the generator knows mouse"):
+        open_scene("demo", ["demo:2"], mouse)
+    whole = np.ones((mouse.skeleton.num_joints, 2))
+    with pytest.raises(InputError, match="demo:2: a drawn person has the joints of coco18; the generator knows mouse"):
+        open_scene(source[0], ["demo:2"], mouse, source_keypoints=whole)
     monkeypatch.setattr("pose_gan.evaluation.transfer.MOST", 2)
     with pytest.raises(InputError, match="3 poses; at most 2 are drawn at once"):
         open_scene("demo", ["demo"] * 3, settings)
+
+
+def test_the_drawn_people_stand_in_a_folder_with_their_keypoints(tmp_path, monkeypatch):
+    monkeypatch.setattr("pose_gan.evaluation.drawn.PEOPLE", 2)
+    told = read_annotations(draw_people(tmp_path, SIZE))
+    assert told.names == ("demo-01.png", "demo-02.png")
+    for number, name in enumerate(told.names):
+        image, pose = drawn_person(f"demo:{number + 1}", SOURCE, SIZE)
+        np.testing.assert_array_equal(iio.imread(tmp_path / name), image)
+        np.testing.assert_array_equal(told.keypoints[number], pose)
+
+
+def test_arrays_that_are_no_images_or_poses_are_told(generator, source):
+    image, pose = source
+    wrong: Any = 5
+
+    def moved(value: float) -> np.ndarray:
+        values = pose.astype(float)
+        values[3, 1] = value
+        return values
+
+    for photo, wanted, words in (
+        (image / 255.0, pose, r"photo: expected uint8 \(H, W, 3\), RGB, got float64"),
+        (image[:0], pose, r"photo: expected uint8 .* got uint8 \(0, 64, 3\)"),
+        (image, image / 255.0, r"pose: expected uint8 \(H, W, 3\), RGB, got float64"),
+        (image, np.stack([pose, pose]), r"pose: expected uint8 .* got int32 \(2, 18, 2\)"),
+        (image, image[..., 0], r"pose: expected an image, .* got uint8 \(128, 64\)"),
+        (image, moved(np.nan), "pose: nan is no pixel; allowed: 0 to 65535, and -1 where nothing was found"),
+        (image, moved(np.inf), "pose: inf is no pixel"),
+        (image, moved(1e300), "pose: 1e[+]300 is no pixel"),
+        (image, moved(-2), "pose: -2.0 is no pixel"),
+        (image, pose.tolist(), "pose: expected the name of a file or a NumPy array, got list"),
+        (wrong, pose, "photo: expected the name of a file or a NumPy array, got int"),
+    ):
+        with pytest.raises(InputError, match=words):
+            pose_gan.transfer(photo, wanted, generator, source_keypoints=pose)
+    with pytest.raises(InputError, match="source_keypoints: nan is no pixel"):
+        pose_gan.transfer(image, pose, generator, source_keypoints=moved(np.nan))
+    with pytest.raises(InputError, match=r"generator: expected the name of a file or a model .*, got int"):
+        pose_gan.transfer(image, pose, 5, source_keypoints=pose)
+    dense = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="dense")
+    with pytest.raises(InputError, match="generator: dense is no generator that load_generator returned"):
+        pose_gan.transfer(image, pose, dense, source_keypoints=pose)
+    with pytest.raises(InputError, match="generator: discriminator is no generator"):
+        pose_gan.transfer(image, pose, build_discriminator(config()), source_keypoints=pose)
+    with pytest.raises(InputError, match="estimator: expected a file or an open pose estimator, got int"):
+        pose_gan.transfer(image, image, generator, wrong, source_keypoints=pose)

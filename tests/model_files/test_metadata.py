@@ -12,6 +12,7 @@ from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError
 from pose_gan.model_files import metadata
 from pose_gan.model_files.metadata import ModelInfo
+from pose_gan.model_files.opening import open_generator
 from pose_gan.model_files.saving import load_generator, read_info, save_model
 from pose_gan.networks import build_discriminator, build_generator
 
@@ -102,3 +103,11 @@ def test_what_is_no_model_file(tmp_path):
     (tmp_path / "x.tflite").write_text("x")
     with pytest.raises(InputError, match=r"x\.tflite: has no metadata: it was not written by this project"):
         read_info(tmp_path / "x.tflite")
+
+
+def test_a_damaged_tflite_file_with_metadata_is_told(tmp_path):
+    path = tmp_path / "g.tflite"
+    path.write_bytes(b"no flat buffer" * 100)
+    metadata.attach(path, INFO)
+    with pytest.raises(InputError, match=r"g\.tflite: damaged: "):
+        open_generator(path)

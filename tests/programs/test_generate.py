@@ -43,6 +43,7 @@ def test_faults_name_their_flag_before_anything_is_opened(program, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     iio.imwrite("a.png", np.zeros((64, 64, 3), np.uint8))
     (tmp_path / "g.h5").touch()
+    (tmp_path / "folder.png").mkdir()
 
     def run(**changes: str) -> None:
         values = {"source": "demo", "pose": "demo"} | changes
@@ -54,6 +55,8 @@ def test_faults_name_their_flag_before_anything_is_opened(program, tmp_path, mon
         ({"source_keypoints": "none.csv"}, r"--source_keypoints none\.csv: no such file"),
         ({"output": "a.gif"}, r"--output a\.gif: give a name that ends in \.png or \.jpg"),
         ({"source": "a.png", "output": "a.png"}, r"--output a\.png: would replace --source"),
+        ({"output": "folder.png"}, r"--output folder\.png: is a folder"),
+        ({"output": "/proc/new/a.png"}, r"/proc/new: cannot be written to"),
         ({"generator": "none.h5"}, r"none\.h5: no such model file or folder"),
         ({"generator": "g.h5", "source": "a.png"}, r"a\.png: nothing tells its pose; give --pose_estimator"),
         ({"source": "a.png", "pose_estimator": "none.task"}, r"pose_estimator: none\.task: no such file"),

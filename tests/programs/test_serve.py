@@ -30,6 +30,8 @@ from pose_gan.programs.serve import build_parser, main, places
         (["--generator", "g.h5", "--annotations", "none.csv"], r"--annotations none\.csv: no such file"),
         (["--generator", "g.h5", "--annotations", "g.h5"], "--annotations are of the images in --images_dir"),
         (["--generator", "g.h5", "--pose_estimator", "none.task"], r"none\.task: no such file"),
+        (["--generator", "g.h5", "--keypoints_output", "."], r"--keypoints_output \.: is a folder"),
+        (["--generator", "g.h5", "--keypoints_output", "/proc/new/a.csv"], "/proc/new: cannot be written to"),
         (["--generator", "g.h5", "--port", "70000"], "--port must be 0 to 65535, got 70000"),
     ],
     ids=lambda value: " ".join(value[2:]) if isinstance(value, list) else "",

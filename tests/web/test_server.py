@@ -49,7 +49,7 @@ def test_the_page_loads_nothing_from_elsewhere():
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "192.168.1.7:8000", "evil.example:80", "[::2]"]
+    "host", ["evil.example", "127.0.0.1.evil.example", "192.168.1.7:8000", "evil.example:80", "[::2]", "[::1"]
 )
 def test_other_names_for_this_machine_are_refused(open_site, host):
     """DNS rebinding: the page of another site calls us by that site's name."""

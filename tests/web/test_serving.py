@@ -337,9 +337,14 @@ def test_joints_outside_of_the_picture_are_missing_for_the_generator(open_site):
         ({"pose": [[1, 2]]}, "expected 18 pairs"),
         ({"layers": ["/etc/passwd"]}, "layers: allowed"),
         ({"layers": 1}, "layers: allowed"),
+        ({"layers": ["heat_maps"] * 9}, "each once"),
+        ({"layers": ["source_parts"], "part": True}, "part: expected a number of 0 to 9"),
         ({"layers": ["source_parts"], "part": 99}, "part: expected a number of 0 to 9"),
         ({"n": -1}, "n: expected a number"),
         ({"n": "1"}, "n: expected a number"),
+        ({"n": True}, "n: expected a number"),
+        ({"pose": [[10**400, 1]] * 18}, "expected 18 pairs"),
+        ({"pose": [["1", "2"]] * 18}, "expected 18 pairs"),
     ],
 )
 def test_live_questions_that_cannot_be_answered_are_told_in_words(open_site, values, words):
