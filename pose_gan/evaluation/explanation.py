@@ -41,6 +41,8 @@ def heat_maps(keypoints: np.ndarray, settings: ModelConfig) -> np.ndarray:
 def part_names(settings: ModelConfig) -> tuple[str, ...]:
     """The names of the parts in the order of all arrays by part; one whole body with `warp_skip` `full`.
 
+    Args:
+        settings: settings of the generator.
     Raises: InputError: the generator's skip connections do not move parts by the poses.
     """
     if settings.warp_skip not in MOVING:
@@ -103,8 +105,12 @@ def deformed_source(
     A skip connection does this to every channel of its feature maps; here the channels are red, green and blue. The
     brightest part wins at each pixel, and black takes the place of the features' zeros.
 
-    Args and Raises: as `deformed_source_by_part`.
+    Args:
+        source: uint8 `(H, W, 3)`, RGB, of the generator's size.
+        source_keypoints, target_keypoints: `(joints, 2)`, (y, x) in pixels, −1 where missing.
+        settings: the generator's settings.
     Returns: uint8 `(H, W, 3)`.
+    Raises: InputError: as `part_names`.
     """
     return _deformed(source, source_keypoints, target_keypoints, settings, "merged")
 

@@ -241,7 +241,8 @@ def transfer(
     Returns: uint8 `(H, W, 3)` of the photo's size; a list of these if `pose` is a list or holds several poses.
     Raises: InputError: an input cannot be used; the message says what to do.
     Example:
-        image = pose_gan.transfer("anna.jpg", "dancer.jpg", "runs/00000-market-full", "pose_landmarker_full.task")
+        generator = "runs/00000-market-mask/generator.h5"
+        image = pose_gan.transfer(photo, wanted_pose, generator, source_keypoints=pose_in_photo)
     """
     poses: list[Any] = [*pose] if isinstance(pose, (list, tuple)) else [pose]
     told = [] if source_keypoints is None else [("source_keypoints", source_keypoints)]

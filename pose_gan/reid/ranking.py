@@ -86,7 +86,8 @@ def evaluate_ranking(
     Raises: InputError: shapes do not fit together, there is no query or no gallery, a distance is not a number, or a
         person or camera is no whole number.
     Matches: the MATLAB evaluation of Market-1501 (mAP by the trapezoid) and torchreid's (mAP by the step), the latter
-        for queries that have a good answer. Deviation: the sort is stable.
+        for queries that have a good answer.
+    Deviation: the sort is stable.
     """
     queries, gallery = (
         _labels(*arrays) for arrays in (("query", query_ids, query_cameras), ("gallery", gallery_ids, gallery_cameras))

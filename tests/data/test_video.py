@@ -137,7 +137,10 @@ def test_without_pyav(tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_written(tmp_path):
-    with pytest.raises(InputError, match=r"a\.avi: give a name that ends in \.gif or \.mp4, or without a suffix"):
+    with pytest.raises(
+        InputError,
+        match=r"a\.avi: give a name that ends in \.gif or \.mp4, in \.png for a single pose, or without a suffix",
+    ):
         check_output(tmp_path / "a.avi")
     with pytest.raises(InputError, match="is there already; give another name"):
         check_output(tmp_path)
