@@ -116,12 +116,22 @@ def to_markdown(table: Table, std: bool = False) -> str:
     for row in table.rows:
         name = re.sub(r"([\\|*_`<])", r"\\\1", row.name)
         lines.append([name, *(_markdown_cell(row.cells[metric], table, std) for metric in table.metrics)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    aligned = [[name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])] for name, *cells in lines]
-    text = "\n".join(f"| {' | '.join(cells)} |" for cells in (aligned[0], rule, *aligned[1:]))
     notes = [f"{_superscript(number)} not computed: {reason}" for reason, number in table.reasons.items()]
-    return "\n\n".join([text, *notes, *table.remarks]) + "\n"
+    return "\n\n".join([aligned(lines), *notes, *table.remarks]) + "\n"
+
+
+def aligned(lines: Sequence[Sequence[str]], words: int = 1) -> str:
+    """Lines of cells, the first with the titles, as a Markdown table.
+
+    Args:
+        lines: cells, whose vertical bars are escaped.
+        words: number of the first columns that hold words, and stand to the left; the others hold numbers.
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = ["-" * width if place < words else "-" * (width - 1) + ":" for place, width in enumerate(widths)]
+    sides = [str.ljust if place < words else str.rjust for place in range(len(widths))]
+    padded = [[to(cell, width) for to, cell, width in zip(sides, line, widths, strict=True)] for line in lines]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (padded[0], rule, *padded[1:]))
 
 
 def title_of(metric: str) -> str:

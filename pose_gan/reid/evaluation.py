@@ -13,6 +13,7 @@ import numpy as np
 
 from pose_gan.errors import InputError
 from pose_gan.evaluation.ablation_table import bootstrap_interval
+from pose_gan.evaluation.score_tables import aligned
 from pose_gan.files.atomic import atomic_path
 from pose_gan.metrics.ranking import order
 from pose_gan.reid.distances import COSINE, EUCLIDEAN, Distance, normalised
@@ -192,16 +193,7 @@ def table(rows: Mapping[str, Evaluation]) -> str:
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> str:
     """A Markdown table whose first columns, `words` of them, hold words, and the others numbers."""
     lines = [[" ".join(cell.replace("|", "\\|").split()) for cell in line] for line in (columns, *rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * n if place < words else "-" * (n - 1) + ":" for place, n in enumerate(widths)])
-    padded = (
-        [
-            cell.ljust(n) if place < words else cell.rjust(n)
-            for place, (cell, n) in enumerate(zip(line, widths, strict=True))
-        ]
-        for line in lines
-    )
-    return "".join(f"| {' | '.join(line)} |\n" for line in padded)
+    return aligned(lines, words) + "\n"
 
 
 def write_per_query(path: str | os.PathLike[str], query: Features, evaluation: Evaluation) -> None:
