@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from data_prep.__main__ import VERBS as DATA_VERBS
 from pose_gan.errors import InputError, run_program
 from pose_gan.programs.reid import VERBS as REID_VERBS
+from pose_gan.programs.study import VERBS as STUDY_VERBS
 from pose_gan.programs.verbs import Verbs, verb_parser
 from pose_gan.versions import install
 
@@ -28,6 +29,7 @@ VERBS = Verbs(
         "compare": "put the scores of several runs into one table",
         "ablate": "train, test and compare presets with several seeds, as one table",
         "reid": "find persons again in other images, with generated ones for training; it has verbs of its own",
+        "study": "ask people which images are real; it has verbs of its own",
         "figure": "draw what several runs generate for the same pairs, side by side",
         "export": "write a generator in formats that other programs load",
         "convert": "convert a checkpoint of the authors' release to our format",
@@ -36,7 +38,7 @@ VERBS = Verbs(
         "completion": "print a script that completes verbs and flags in a shell",
     },
 )
-GROUPS = {"data": DATA_VERBS, "reid": REID_VERBS}
+GROUPS = {"data": DATA_VERBS, "reid": REID_VERBS, "study": STUDY_VERBS}
 """Verbs that have verbs of their own."""
 EPILOG = """examples:
   pose-gan completion bash > ~/.local/share/bash-completion/completions/pose-gan

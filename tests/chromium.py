@@ -37,6 +37,7 @@ FLAGS = (
     "--hide-scrollbars",
 )
 KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Delete": 46, "Tab": 9, "Enter": 13}
+KEYS |= {letter: ord(letter.upper()) for letter in "fj"}
 SHIFT = 8
 PATIENCE = 60.0  # seconds until something that is waited for must have happened
 
@@ -118,6 +119,21 @@ class Page:
         await self.call("Page.navigate", url=address)
         await self.until("document.readyState == 'complete'")
 
+    async def reload(self) -> None:
+        await self.evaluate("window.isOld = true")
+        await self.call("Page.reload")
+        await self.until_new()
+
+    async def until_new(self) -> None:
+        """Waits for the next page, where the variable `isOld` of this one is not set."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            with contextlib.suppress(AssertionError):  # asked in the moment between the two pages
+                if await self.evaluate("!window.isOld && document.readyState == 'complete'"):
+                    return
+            await asyncio.sleep(0.02)
+        raise AssertionError("the page was not loaded again")
+
     async def evaluate(self, script: str) -> Any:
         """The value of a JavaScript expression; promises are awaited."""
         answer = await self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
@@ -169,8 +185,10 @@ class Page:
         await self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
     async def press(self, key: str, modifiers: int = 0) -> None:
-        code = {"key": key, "code": key, "windowsVirtualKeyCode": KEYS[key], "modifiers": modifiers}
-        await self.call("Input.dispatchKeyEvent", type="rawKeyDown", **code)
+        code = {"key": key, "code": f"Key{key.upper()}" if len(key) == 1 else key, "modifiers": modifiers}
+        code["windowsVirtualKeyCode"] = KEYS[key]
+        text = {"type": "keyDown", "text": "\r"} if key == "Enter" else {"type": "rawKeyDown"}  # it presses buttons
+        await self.call("Input.dispatchKeyEvent", **text, **code)
         await self.call("Input.dispatchKeyEvent", type="keyUp", **code)
 
     async def give_file(self, selector: str, path: Path) -> None:

@@ -17,7 +17,7 @@ mkdir "$folder/empty"
 cd "$folder/empty"
 PATH=$folder/env/bin:$PATH
 pose-gan --help
-python -c "from pose_gan.web.server import files_of; assert 'index.html' in files_of('serve')"  # the page comes along
+python -c "from pose_gan.web.server import files_of; assert 'index.html' in files_of('serve'); assert {'index.html', 'jspsych.min.js', 'jspsych.LICENSE.txt'} <= set(files_of('study'))"  # the pages come along
 pose-gan train --help > help.txt
 grep -q -- --nn_loss_area_size help.txt
 pose-gan generate --source demo --pose demo

@@ -1,4 +1,4 @@
-"""A page of `pose-gan serve` as other programs see it, with a generator that is quick and easy to foretell."""
+"""Pages as other programs see them. That of `pose-gan serve` has a generator that is quick and easy to foretell."""
 
 from __future__ import annotations
 
@@ -59,14 +59,11 @@ class Estimator:
 
 
 @dataclass
-class Site:
-    """A running page, as other programs see it."""
+class Server:
+    """A running server, as other programs see it."""
 
     port: int
     key: str
-    generator: Generator
-    rows: Path
-    client: Any = None
 
     @property
     def address(self) -> str:
@@ -87,6 +84,14 @@ class Site:
         kind = {} if values is None else {"Content_Type": "application/json"}
         answer = await self.fetch(path, body, **kind)
         return answer.code, json.loads(answer.body)
+
+
+@dataclass
+class Site(Server):
+    """A running page of `pose-gan serve`."""
+
+    generator: Generator
+    rows: Path
 
     async def upload(self, content: bytes, name: str = "photo.png") -> tuple[int, Any]:
         answer = await self.fetch(f"/api/sources?name={name}", content, Content_Type="application/octet-stream")

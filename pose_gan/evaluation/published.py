@@ -79,6 +79,33 @@ ROWS: tuple[PublishedRow, ...] = (
 
 
 @dataclass(frozen=True)
+class PublishedStudy:
+    """A row of the paper's Table 2: the user study, in percent, as printed.
+
+    Attributes:
+        name: the name of the row.
+        dataset: a name in `DATASET_TITLES`.
+        r2g, g2r: share of real images that were rated generated, and of generated images rated real.
+        counts: the wrong answers to real and to generated images, and all answers to a class (30 raters × 55 images):
+            the whole numbers that fit the printed ones. None: the row is of a study with other raters.
+    """
+
+    name: str
+    dataset: str
+    r2g: str
+    g2r: str
+    counts: tuple[int, int, int] | None = None
+
+
+TABLE_2: tuple[PublishedStudy, ...] = (
+    PublishedStudy("Ma et al.", "market", "11.2", "5.5"),
+    PublishedStudy("Full", "market", "22.67", "50.24", (374, 829, 1650)),
+    PublishedStudy("Ma et al.", "fashion", "9.2", "14.9"),
+    PublishedStudy("Full", "fashion", "12.42", "24.61", (205, 406, 1650)),
+)
+
+
+@dataclass(frozen=True)
 class PublishedReid:
     """A row of the paper's Table 4: re-identification on Market-1501, in percent, as printed.
 

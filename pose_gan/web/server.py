@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import hmac
 import importlib.resources
+import ipaddress
 import json
 import secrets
 import socket
@@ -29,8 +31,8 @@ import tornado.netutil
 import tornado.web
 
 from pose_gan.errors import InputError, reason
+from pose_gan.web.addresses import LOOPBACK, address_of, names_of
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEY_HEADER = "X-Key"
 COOKIE = "pose-gan"
 TYPES = {
@@ -72,11 +74,14 @@ class Guard:
         key: what requests that change something carry, in the header `X-Key` or as `?key=`.
         token: what the address of the first page must carry as `?token=`, for servers that other machines reach; a
             cookie holds it from then on. None: no token is asked for.
+        numbers: whether the server may also be called by any IP address, as other machines do; they are no names, which
+            DNS rebinding needs.
     """
 
     hosts: tuple[str, ...] = LOOPBACK
     key: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     token: str | None = None
+    numbers: bool = False
 
     def refusal(self, request: tornado.httputil.HTTPServerRequest, needs_key: bool = False) -> str | None:
         """The reason why a request is not answered; None if it is."""
@@ -85,7 +90,7 @@ class Guard:
             name = urlsplit(f"//{host}").hostname if host else None
         except ValueError:  # an open bracket
             name = None
-        if name not in self.hosts:
+        if name not in self.hosts and not (self.numbers and _is_number(name)):
             return f"this server does not answer to the name {host[:80]!r}; call it by {self.hosts[0]}"
         origin = request.headers.get("Origin")
         if origin is not None and origin != f"{request.protocol}://{host}":
@@ -98,10 +103,22 @@ class Guard:
             return "the page is of an earlier start of this server; load it again"
         return None
 
+    @property
+    def cookie(self) -> str:
+        """The cookie's name. All servers of a machine share the cookies of a browser, whatever their ports are."""
+        return f"{COOKIE}-{hashlib.sha256((self.token or '').encode()).hexdigest()[:12]}"
+
     def _knows_token(self, request: tornado.httputil.HTTPServerRequest) -> bool:
-        cookie = request.cookies.get(COOKIE)
-        given = cookie.value if cookie else _argument(request, "token")
-        return _same(given, self.token or "")
+        cookie = request.cookies.get(self.cookie)
+        return _same(cookie.value if cookie else _argument(request, "token"), self.token or "")
+
+
+def _is_number(name: str | None) -> bool:
+    try:
+        ipaddress.ip_address(name or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _argument(request: tornado.httputil.HTTPServerRequest, name: str) -> str:
@@ -127,7 +144,7 @@ class Guarded(tornado.web.RequestHandler):
         if refusal := guard.refusal(self.request, self.needs_key or self.request.method not in ("GET", "HEAD")):
             raise tornado.web.HTTPError(403, "%s", refusal)
         if guard.token is not None:
-            self.set_cookie(COOKIE, guard.token, httponly=True, samesite="Strict")
+            self.set_cookie(guard.cookie, guard.token, httponly=True, samesite="Strict")
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None))[1]
@@ -228,19 +245,25 @@ def listen(application: tornado.web.Application, sockets: list[socket.socket], l
 
 
 def serve(
-    application: tornado.web.Application, sockets: list[socket.socket], largest: int, open_browser: bool = False
+    application: tornado.web.Application,
+    sockets: list[socket.socket],
+    largest: int,
+    open_browser: bool = False,
+    ended: asyncio.Event | None = None,
 ) -> None:
-    """Answers until Ctrl-C, after it printed the address. Args: as `listen`."""
+    """Answers until Ctrl-C, after it printed the address. Args: as `listen`; `ended`: ends it too when it is set."""
 
     async def run() -> None:
         server = listen(application, sockets, largest)
         host, port = sockets[0].getsockname()[:2]
-        address = f"http://{host}:{port}/"
-        print(f"{address} shows the page; Ctrl-C ends it", flush=True)
-        if open_browser and not webbrowser.open(address):
+        addresses = [address_of(one, port, application.settings["guard"].token) for one in names_of(host)]
+        for address in addresses[:-1]:
+            print(f"{address} shows the page to other machines", flush=True)
+        print(f"{addresses[-1]} shows the page; Ctrl-C ends it", flush=True)
+        if open_browser and not webbrowser.open(addresses[-1]):
             print("no browser could be opened; open the address yourself", flush=True)
         try:
-            await asyncio.Event().wait()
+            await (ended or asyncio.Event()).wait()
         finally:
             server.stop()
 

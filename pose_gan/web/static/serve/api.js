@@ -1,15 +1,11 @@
 // The server's answers.
 
+import { ask, key, post, send, start } from "./requests.js";
+
+export { start };
+
 const IN_FLIGHT = 2; // questions on their way: while the page paints one answer, the server computes the next
 const TRY_LATER = 1013; // the code with which the server closes a connection that is one too many
-let key = "";
-
-/** What the page must know; remembers the key that later requests carry. Throws an Error in words. */
-export async function start() {
-  const answer = await ask("/api/start");
-  key = answer.key;
-  return answer;
-}
 
 export const images = (from, text) => ask(`/api/images?start=${from}&count=48&text=${encodeURIComponent(text)}`);
 export const walk = async (view) => (await ask(`/api/walk?view=${view}`)).poses;
@@ -26,20 +22,6 @@ export async function upload(file, limits) {
   }
   const address = `/api/sources?name=${encodeURIComponent(file.name)}`;
   return (await send(address, file, "application/octet-stream")).json();
-}
-
-const post = async (address, values) => (await send(address, JSON.stringify(values), "application/json")).json();
-const ask = async (address) => (await answered(fetch(address))).json();
-const send = (address, body, type) =>
-  answered(fetch(address, { method: "POST", body, headers: { "Content-Type": type, "X-Key": key } }));
-
-async function answered(request) {
-  const answer = await request.catch(() => {
-    throw new Error("The server does not answer. Is pose-gan serve still running?");
-  });
-  if (answer.ok) return answer;
-  const words = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }));
-  throw new Error(words.error);
 }
 
 /** The live connection: the newest question is always the next one; older ones that wait are dropped. */
