@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +17,35 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep import SPLITS
+from data_prep.annotation_report import PICTURE_SIDE, draw_preview, other_files, people_seen, summary
 from data_prep.journal import Entry, Journal
-from data_prep.reading import read_batches
+from data_prep.reading import divide, read_batches
 from pose_gan import runtime
+from pose_gan.data.shards import Shard, files_of_shards
 from pose_gan.errors import InputError
 from pose_gan.estimators import DEMO, Estimator, EstimatorConfig, check_estimator, load_estimator
 from pose_gan.files.atomic import remove_parts
-from pose_gan.files.folders import IMAGE_SUFFIXES, dataset_path, is_background, list_images, make_folder
-from pose_gan.files.images import read_image
+from pose_gan.files.folders import dataset_path, is_background, list_images, make_folder
 from pose_gan.files.lock import only_program
-from pose_gan.poses.drawing import WHITE, draw_skeleton, grid, write_image
-from pose_gan.poses.framing import Frame
 from pose_gan.poses.keypoints import (
     Annotations,
-    found,
-    has_required_joints,
     name_problem,
     read_annotations,
     write_annotations,
 )
 from pose_gan.poses.skeleton import Skeleton, load_skeleton
-from pose_gan.programs.flags import add_config_arguments, pick
+from pose_gan.programs.flags import add_config_arguments, add_shard_arguments, pick
 from pose_gan.programs.verbs import verb_parser
+from pose_gan.versions import versions
 
-FEW = 0.05  # if people are found in a smaller share of the images, something is wrong
-SHEET_SIDE, SHEET_HEIGHT = 10, 256  # contact sheet: pictures per row and per column; height of a picture in pixels
-PICTURE_SIDE = 1024  # pixels; pictures of larger images are made smaller
 EPILOG = """examples:
   pose-gan data annotate --dataset demo --pose_estimator demo
   pose-gan data annotate --dataset mine --pose_estimator pose_landmarker_full.task --preview preview
   pose-gan data annotate --dataset market --pose_estimator pose_estimator.h5
+
+in four programs, on as many machines as you have, and then:
+  pose-gan data annotate --dataset market --pose_estimator pose_estimator.h5 --shard 1/4   (2/4, 3/4, 4/4)
+  pose-gan data annotate --dataset market --pose_estimator pose_estimator.h5 --merge 4
 
 The verb writes ANNOTATIONS_DIR/<dataset>-annotation-{train,test}.csv. Rows of images that the file
 already has stay unchanged. A run that was stopped continues where it stopped, and gives the same file.
@@ -85,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="skeleton file of the data set; its joints must be those that the estimator finds (default: they are)",
     )
+    add_shard_arguments(parser, "images", "write the CSV from the results of all shards")
     parser.add_argument("--overwrite", action="store_true", help="annotate all images anew (default: only new ones)")
     add_config_arguments(parser, EstimatorConfig, "pose estimator")
     return parser
@@ -113,7 +115,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = {"pose_estimator": estimator.name, "digest": _digest(args.pose_estimator), **asdict(config)}
     for split, folder in folders.items():
         path = dataset_path(args.annotations_dir, args.dataset, f"-annotation-{split}.csv")
-        annotated = annotate(estimator, folder, path, settings, args.batch_size, args.overwrite)
+        work = Work(estimator, folder, path, settings, args.batch_size, args.overwrite)
+        if args.shard.count > 1:
+            annotate_shard(work, args.shard)
+            continue
+        annotated = annotate(work, args.merge)
         print(summary(annotated, estimator), flush=True)
         if args.preview:
             draw_preview(annotated, folder, args.preview / split, estimator)
@@ -121,14 +127,68 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def annotate(
-    estimator: Estimator,
-    folder: Path,
-    path: Path,
-    settings: dict[str, Any],
-    batch_size: int | None = None,
-    overwrite: bool = False,
-) -> Annotations:
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What is to be annotated, and how.
+
+    Attributes:
+        estimator: the estimator that finds the keypoints.
+        folder: folder of the images.
+        path: the CSV; its rows stay unchanged, and rows of new images follow them.
+        settings: settings on which the results depend; a journal with other settings is refused.
+        batch_size: images of one size per call; None: the estimator's choice.
+        overwrite: whether the CSV and the journal are discarded first.
+    """
+
+    estimator: Estimator
+    folder: Path
+    path: Path
+    settings: dict[str, Any]
+    batch_size: int | None = None
+    overwrite: bool = False
+
+    @cached_property
+    def old(self) -> Annotations:
+        """What the CSV has, unless it is discarded. Raises InputError: it cannot be read."""
+        if self.path.exists() and not self.overwrite:
+            return read_annotations(self.path, self.estimator.skeleton)
+        return Annotations((), np.zeros((0, self.estimator.skeleton.num_joints, 2), np.int32), str(self.path))
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The images to annotate, in the order of the CSV."""
+        return [name for name in list_images(self.folder) if not is_background(name) and name not in self.old.rows]
+
+    @cached_property
+    def batches(self) -> list[list[str]]:
+        return divide(self.folder, self.names, self.size)
+
+    @property
+    def size(self) -> int:
+        return self.batch_size or self.estimator.preferred_batch
+
+    @property
+    def journal_path(self) -> Path:
+        return Path(f"{self.path}.journal")
+
+    def journal(self, shard: Shard = Shard(), fresh: bool = False) -> Journal:  # noqa: B008
+        """The journal; that of a shard belongs to these images. Raises InputError: it has other settings."""
+        settings = self.settings | {"batch_size": self.size}
+        if shard.count == 1:
+            return Journal(self.journal_path, settings, fresh)
+        sizes = "".join(f"{name}\t{(self.folder / name).stat().st_size}\n" for name in self.names)
+        digest = hashlib.sha256(sizes.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        of_shard = {"shard": str(shard), "images": digest, "versions": versions()}
+        return Journal(shard.path(self.journal_path), settings | of_shard, fresh)
+
+    def alone(self, shard: Shard = Shard()) -> AbstractContextManager[None]:  # noqa: B008
+        """Holds the lock of the CSV, or of a shard of it."""
+        if shard.count == 1:
+            return only_program(Path(f"{self.path}.lock"), self.path)
+        return only_program(Path(f"{self.path}.{shard.tag}.lock"), f"shard {shard} of {self.path}")
+
+
+def annotate(work: Work, shards: int = 0) -> Annotations:
     """Annotates the images of a folder, and writes a CSV when all of them are done.
 
     Until then the results stand in a journal beside the CSV (`<path>.journal`). The results of a batch are on
@@ -136,99 +196,100 @@ def annotate(
     the batches, so it does not change the CSV.
 
     Args:
-        estimator: the estimator that finds the keypoints.
-        folder: folder of the images.
-        path: the CSV; its rows stay unchanged, and rows of new images follow them.
-        settings: settings on which the results depend; a journal with other settings is refused.
-        batch_size: images of one size per call; None: the estimator's choice.
-        overwrite: whether the CSV and the journal are discarded first.
+        work: what is to be annotated.
+        shards: the number of shards whose journals are merged; 0: the images are annotated here.
     Returns: all annotations that now stand in the CSV.
-    Raises: InputError: the CSV cannot be read, the journal has other settings, or another program annotates these
-        images.
+    Raises: InputError: the CSV cannot be read, a journal has other settings, or another program annotates these
+        images; a shard is missing or not at its end.
     """
-    make_folder(path.parent)
-    with only_program(Path(f"{path}.lock"), path):
-        remove_parts(path.parent, path.name)
-        return _annotate(estimator, folder, path, settings, batch_size, overwrite)
-
-
-def _annotate(
-    estimator: Estimator,
-    folder: Path,
-    path: Path,
-    settings: dict[str, Any],
-    batch_size: int | None,
-    overwrite: bool,
-) -> Annotations:
-    old = Annotations((), np.zeros((0, estimator.skeleton.num_joints, 2), np.int32), str(path))
-    if path.exists() and not overwrite:
-        old = read_annotations(path, estimator.skeleton)
-    names = [name for name in list_images(folder) if not is_background(name) and name not in old.rows]
-    size = batch_size or estimator.preferred_batch
-    with Journal(Path(f"{path}.journal"), settings | {"batch_size": size}, overwrite) as journal:
-        choice = _find_keypoints(estimator, folder, names, size, journal)
-        outcomes = [journal.entries[name] for name in names]
-        good = [entry for entry in outcomes if entry.error is None]
-        fresh = np.array([entry.keypoints for entry in good], np.int32).reshape(-1, *old.keypoints.shape[1:])
-        annotated = Annotations(
-            (*old.names, *(entry.name for entry in good)), np.concatenate([old.keypoints, fresh]), str(path)
-        )
-        write_annotations(path, annotated.names, annotated.keypoints)
-        journal.delete()
-    if len(good) < len(outcomes):
-        print(f"{len(outcomes) - len(good)} images could not be used and are not in {path}:")
-        print("\n".join(f"  {entry.error}" for entry in outcomes if entry.error is not None))
-    if others := other_files(folder):
-        print(f"{folder}: {len(others)} other files, left out:")
-        print("\n".join(f"  {folder / name}: {why}" for name, why in others.items()))
-    if good:
-        print(people_seen(good, choice))
+    make_folder(work.path.parent)
+    with contextlib.ExitStack() as held:
+        held.enter_context(work.alone())
+        remove_parts(work.path.parent, work.path.name)
+        choice = ""
+        if shards:
+            journals = _journals(work, shards, held)
+        else:
+            journals = [held.enter_context(work.journal(fresh=work.overwrite))]
+            choice = _find_keypoints(work, work.batches, journals[0])
+        entries = {name: entry for journal in journals for name, entry in journal.entries.items()}
+        outcomes = [entries[name] for name in work.names]
+        annotated = _write(work, outcomes)
+        for journal in journals:
+            journal.delete()
+    _tell(work, outcomes, choice)
     return annotated
 
 
-def other_files(folder: Path) -> dict[str, str]:
-    """The files of a folder that are not annotated, with the reason. Hidden files are not named."""
-    images = set(list_images(folder))
-    reasons = {}
-    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
-        if path.is_dir():
-            reasons[path.name] = "a folder; move its images up"
-        elif path.name not in images:
-            reasons[path.name] = f"not an image; images end in {' '.join(IMAGE_SUFFIXES)}"
-        elif is_background(path.name):
-            reasons[path.name] = "a background"
-    return reasons
+def annotate_shard(work: Work, shard: Shard) -> None:
+    """Annotates the images of a shard. The results stand in its journal, `<path>.K-of-N.journal`, for the merge.
+
+    Raises: InputError: as of `annotate`.
+    """
+    make_folder(work.path.parent)
+    batches = [work.batches[number] for number in shard.rows(len(work.batches))]
+    with work.alone(shard), work.journal(shard, work.overwrite) as journal:
+        _find_keypoints(work, batches, journal)
+    print(f"shard {shard}: {sum(map(len, batches))} of {len(work.names)} images annotated -> {journal.path}")
+    print(f"after all shards: the same command with --merge {shard.count} in place of --shard {shard}", flush=True)
 
 
-def people_seen(entries: Sequence[Entry], choice: str) -> str:
-    """How many people were seen in the images, and who was taken where there were several; each such image is named."""
-    counts = {entry.name: entry.people for entry in entries if entry.people is not None}
-    if not counts:
-        return "people per image: not counted; this estimator looks for one person"
-    shares = ", ".join(f"{people} in {number} images" for people, number in sorted(Counter(counts.values()).items()))
-    several = {name: people for name, people in counts.items() if people > 1}
-    if not several:
-        return f"people per image: {shares}"
-    chosen = choice or "one of them was taken"
-    lines = [f"  {name}: {people} people" for name, people in several.items()]
-    return "\n".join([f"people per image: {shares}; where there were several, {chosen}:", *lines])
+def _journals(work: Work, count: int, held: contextlib.ExitStack) -> list[Journal]:
+    """The journals of all shards, which have all images. Raises InputError: one is missing, or has not."""
+    journals = []
+    for number, path in enumerate(files_of_shards(work.journal_path, count), start=1):
+        shard = Shard(number, count)
+        held.enter_context(work.alone(shard))
+        journal = held.enter_context(work.journal(shard))
+        names = [name for place in shard.rows(len(work.batches)) for name in work.batches[place]]
+        if missing := [name for name in names if name not in journal.entries]:
+            raise InputError(
+                f"{path}: shard {shard} was stopped: {len(missing)} of its {len(names)} images are missing; run the "
+                f"command with --shard {shard}, which goes on from there"
+            )
+        journals.append(journal)
+    return journals
 
 
-def _find_keypoints(estimator: Estimator, folder: Path, names: list[str], size: int, journal: Journal) -> str:
-    """Brings the journal up to date, so that it has an entry for each image.
+def _write(work: Work, outcomes: Sequence[Entry]) -> Annotations:
+    """Writes the CSV."""
+    old, good = work.old, [entry for entry in outcomes if entry.error is None]
+    fresh = np.array([entry.keypoints for entry in good], np.int32).reshape(-1, *old.keypoints.shape[1:])
+    annotated = Annotations(
+        (*old.names, *(entry.name for entry in good)), np.concatenate([old.keypoints, fresh]), str(work.path)
+    )
+    write_annotations(work.path, annotated.names, annotated.keypoints)
+    return annotated
+
+
+def _tell(work: Work, outcomes: Sequence[Entry], choice: str) -> None:
+    """Prints what could not be used, and how many people were seen."""
+    good = [entry for entry in outcomes if entry.error is None]
+    if len(good) < len(outcomes):
+        print(f"{len(outcomes) - len(good)} images could not be used and are not in {work.path}:")
+        print("\n".join(f"  {entry.error}" for entry in outcomes if entry.error is not None))
+    if others := other_files(work.folder):
+        print(f"{work.folder}: {len(others)} other files, left out:")
+        print("\n".join(f"  {work.folder / name}: {why}" for name, why in others.items()))
+    if good:
+        print(people_seen(good, choice))
+
+
+def _find_keypoints(work: Work, batches: Sequence[Sequence[str]], journal: Journal) -> str:
+    """Brings the journal up to date, so that it has an entry for each image of the batches.
 
     Returns: how the estimator chose among several people; empty if it was not asked or looks for one only.
     """
-    choice = ""
+    choice, folder, names = "", work.folder, [name for batch in batches for name in batch]
     before = set(journal.entries) & set(names)
     if before:
         print(f"{folder}: {len(before)} of {len(names)} images were done before the break", flush=True)
     started = time.perf_counter()
     with tqdm(total=len(names), initial=len(before), desc=folder.name, unit="image") as progress:
-        for batch in read_batches(folder, names, size, before):
+        for batch in read_batches(folder, batches, before):
             entries = [Entry(name, error=error) for name, error in batch.errors.items()]
             if batch.images is not None:
-                poses = estimator(batch.images)
+                poses = work.estimator(batch.images)
                 choice = poses.choice
                 people = [None] * len(batch.names) if poses.people is None else poses.people.tolist()
                 entries += [
@@ -244,56 +305,6 @@ def _find_keypoints(estimator: Estimator, folder: Path, names: list[str], size: 
         rate = (len(names) - len(before)) / (time.perf_counter() - started)
         print(f"{folder}: {len(names) - len(before)} images annotated, {rate:.2f} images/s", flush=True)
     return choice
-
-
-def summary(annotated: Annotations, estimator: Estimator) -> str:
-    """A summary of the found keypoints as text, with a warning if almost nothing was found."""
-    is_found = found(annotated.keypoints)
-    people = int(is_found.any(axis=1).sum())
-    valid = int(has_required_joints(annotated.keypoints, estimator.skeleton).sum())
-    count = len(annotated)
-    lines = [f"{annotated.path}: {count} images, {people} with a person, {valid} valid (all required joints found)"]
-    if count:
-        shares = zip(estimator.skeleton.joints, is_found.mean(axis=0), strict=True)
-        lines.append("joints found: " + ", ".join(f"{joint} {share:.0%}" for joint, share in shares))
-    if people < FEW * count or not count:
-        lines.append(
-            f"warning: a person was found in {people} of {count} images. The usual reasons: the network takes "
-            "another order of colours (--colour_order rgb or bgr) or range (--input_range bytes, unit, centred "
-            "or signed); the people are too small for it (OpenPose's networks want 200 pixels of height: try "
-            "--scales, or a MediaPipe .task file); 'demo' knows the people of the demo only. Look at --preview"
-        )
-    return "\n".join(lines)
-
-
-def draw_preview(annotated: Annotations, folder: Path, output: Path, estimator: Estimator) -> None:
-    """Writes each image with its skeleton into `output`, and up to 100 of them as one sheet, `<output>.png`.
-
-    Skeletons are drawn at the size that is written, so a photo of many pixels takes little more memory than to read it.
-    """
-    present = [row for row, name in enumerate(annotated.names) if (folder / name).is_file()]
-    every = -(-len(present) // SHEET_SIDE**2)
-    thumbnails = []
-    for number, row in enumerate(tqdm(present, f"{folder.name} pictures", unit="image")):
-        image, keypoints = read_image(folder / annotated.names[row]), annotated.keypoints[row]
-        height, width = image.shape[:2]
-        scale = min(1, PICTURE_SIDE / max(height, width))
-        frame = Frame.stretch((height, width), (max(1, round(height * scale)), max(1, round(width * scale))))
-        write_image(output / f"{annotated.names[row]}.png", _drawn(image, keypoints, frame, estimator.skeleton))
-        if number % every == 0:
-            frame = Frame.letterbox((height, width), (SHEET_HEIGHT, SHEET_HEIGHT), WHITE)
-            thumbnails.append(_drawn(image, keypoints, frame, estimator.skeleton))
-    columns = min(SHEET_SIDE, len(thumbnails))
-    while columns and len(thumbnails) % columns:
-        thumbnails.append(np.full_like(thumbnails[0], 255))
-    rows = [thumbnails[start : start + columns] for start in range(0, len(thumbnails), columns or 1)]
-    if rows:
-        write_image(output.with_name(f"{output.name}.png"), grid(rows))
-
-
-def _drawn(image: np.ndarray, keypoints: np.ndarray, frame: Frame, skeleton: Skeleton) -> np.ndarray:
-    """What a frame shows of an image and its pose."""
-    return draw_skeleton(frame.keypoints(keypoints), frame.size, skeleton, frame.image(image))
 
 
 def _folders(args: argparse.Namespace) -> dict[str, Path]:

@@ -32,28 +32,39 @@ class Batch:
     errors: dict[str, str]
 
 
-def read_batches(folder: Path, names: Sequence[str], size: int, done: set[str]) -> Iterator[Batch]:
-    """Reads all images in batches of `size`. A batch has images of one size, in their order.
-
-    The division into batches depends on the folder alone. Batches whose images are all in `done` are left
-    out; other batches come whole.
+def divide(folder: Path, names: Sequence[str], size: int) -> list[list[str]]:
+    """The batches of images: each has images of one size, in their order. They depend on the folder alone.
 
     Args:
         folder: folder of the images.
         names: names of the files.
         size: images per batch; batches of large images have fewer.
+    """
+    with ThreadPoolExecutor(_threads()) as threads:
+        sizes = threads.map(lambda name: _size(folder / name), names)
+        return list(_plan(names, list(sizes), size))
+
+
+def read_batches(folder: Path, batches: Sequence[Sequence[str]], done: set[str]) -> Iterator[Batch]:
+    """Reads the images of batches. Batches whose images are all in `done` are left out; other batches come whole.
+
+    Args:
+        folder: folder of the images.
+        batches: from `divide`.
         done: names of images that are not needed.
     """
-    with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as threads:
-        sizes = threads.map(lambda name: _size(folder / name), names)
-        batches = [batch for batch in _plan(names, list(sizes), size) if not done.issuperset(batch)]
+    with ThreadPoolExecutor(_threads()) as threads:
         reading: deque[list[tuple[str, Future[np.ndarray]]]] = deque()
-        for batch in batches:
+        for batch in (batch for batch in batches if not done.issuperset(batch)):
             reading.append([(name, threads.submit(read_image, folder / name)) for name in batch])
             if len(reading) > 1:
                 yield _gather(reading.popleft())
         while reading:
             yield _gather(reading.popleft())
+
+
+def _threads() -> int:
+    return min(8, 2 * (os.cpu_count() or 1))
 
 
 def _size(path: Path) -> tuple[int, int] | None:

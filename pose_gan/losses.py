@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable
 
@@ -9,7 +10,8 @@ import tensorflow as tf
 
 from pose_gan.config import REDUCTIONS
 
-COMPILED = platform.system() != "Darwin"  # XLA makes the search twice as fast; TensorFlow for macOS lacks it
+# XLA makes the search twice as fast; TensorFlow for macOS lacks it, and a user may switch it off
+COMPILED = platform.system() != "Darwin" and os.environ.get("POSE_GAN_XLA") != "0"
 MAX_WINDOW = 15
 BAND = 8  # rows
 

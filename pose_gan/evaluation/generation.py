@@ -7,10 +7,12 @@ images made by any program. Neither step keeps images in memory.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,9 +26,11 @@ from tqdm import tqdm
 
 from pose_gan.data.batches import iterate, ordered_batches
 from pose_gan.data.pair_data import PairData
+from pose_gan.data.shards import Shard, check_complete, check_none_works
 from pose_gan.errors import InputError
+from pose_gan.evaluation.processes import in_turn
 from pose_gan.evaluation.saved_scores import GENERATION_FILE
-from pose_gan.evaluation.scoring import score
+from pose_gan.evaluation.scoring import BATCH, score
 from pose_gan.evaluation.strip_names import strip_name, strip_name_problem
 from pose_gan.evaluation.strips import read_strip
 from pose_gan.files.atomic import remove_parts
@@ -52,6 +56,7 @@ def generate(
     dropout: bool = False,
     overwrite: bool = False,
     truncate: bool = False,
+    shard: Shard = Shard(),  # noqa: B008
 ) -> int:
     """Generates the target image of every pair, and writes strips.
 
@@ -60,7 +65,8 @@ def generate(
     A second call with the same generator, data and dropout makes only the missing strips; without dropout,
     they are the ones that the first call would have made. A call with another generator is refused, unless
     `overwrite` is set; then the PNG files of the earlier generation are deleted first. A folder that holds
-    images but no `generation.json` is not changed. Two programs never write into one folder.
+    images but no `generation.json` is not changed. Two programs never write into one folder, unless they do different
+    shards.
 
     Args:
         generator: a model with the inputs `source_image`, `source_keypoints`, `target_keypoints` and
@@ -71,34 +77,82 @@ def generate(
         dropout: whether dropout stays on (`--use_dropout_test`); it is random unless the caller sets a seed.
         overwrite: whether images of another generator may be replaced.
         truncate: whether generated images are cut to 8 bits, as in the authors' release, and not rounded.
+        shard: the share of the pairs to generate. Their strips are those of a program that generates all pairs.
     Returns: the number of pairs that this call generated.
     Raises: InputError: `output_dir` holds images of something else, or another program writes into it; the names of
-        a pair are too long for a strip; an image cannot be read; the generator's output is not finite.
+        a pair are too long for a strip; an image cannot be read; the generator's output is not finite; dropout is on,
+        and there are several shards (its noise follows the order in which all images are made).
     """
     output_dir = Path(output_dir)
+    if dropout and shard.count > 1:
+        raise InputError("dropout makes other images in shards than in one program; leave it off, or make no shards")
     for pair in data.pairs.to_numpy():
         if problem := strip_name_problem(*pair):
             raise InputError(problem)
-    with only_program(make_folder(output_dir) / LOCK):
-        done = _claim(output_dir, _fingerprint(generator, data, dropout), overwrite)
+    fingerprint, rows = _fingerprint(generator, data, dropout), shard.rows(len(data), division(batch_size))
+    make_folder(output_dir)
+    with contextlib.ExitStack() as held:
+        if shard.count == 1:
+            held.enter_context(only_program(output_dir / LOCK))
+            check_none_works(output_dir)
+            _remove_unfinished(output_dir)
+            there = _claim(output_dir, fingerprint, overwrite)
+        else:
+            with in_turn(output_dir, print):
+                there = _claim(output_dir, fingerprint, overwrite)
+                held.enter_context(shard.alone(output_dir))
+        done = [row not in rows or strip_name(*pair) in there for row, pair in enumerate(data.pairs.to_numpy())]
         return _write_missing(compiled(generator, dropout), data, output_dir, done, batch_size, truncate)
+
+
+def division(batch_size: int) -> int:
+    """The number of pairs by which shards are divided: whole batches of the generation and of the scoring."""
+    return math.lcm(batch_size, BATCH)
+
+
+def check_generated(
+    generator: keras.Model,
+    data: PairData,
+    output_dir: str | os.PathLike[str],
+    count: int,
+    batch_size: int = BATCH_SIZE,
+) -> None:
+    """Checks that shards have generated all pairs, and removes what killed ones left unfinished.
+
+    Args: as of `generate`; `count` is the number of shards.
+    Raises: InputError: strips are missing (the message says of which shards), are of another generator or other data,
+        or a shard is still in work.
+    """
+    output_dir = Path(output_dir)
+    record, there = output_dir / GENERATION_FILE, set[str]()
+    if record.is_file():
+        earlier, fingerprint = _read_record(record), _fingerprint(generator, data, dropout=False)
+        fingerprint["images_dir"] = earlier.get("images_dir")  # a place, which may differ from machine to machine
+        if changed := _changed(earlier, fingerprint):
+            raise InputError(f"{output_dir}: its strips were generated with another {changed}; give the same flags")
+        with only_program(output_dir / LOCK):
+            check_none_works(output_dir)
+            _remove_unfinished(output_dir)
+        there = set(list_images(output_dir))
+    missing = [row for row, pair in enumerate(data.pairs.to_numpy()) if strip_name(*pair) not in there]
+    check_complete(output_dir, "strips", missing, len(data), division(batch_size), count)
 
 
 def _write_missing(
     run: Callable[[dict[str, Any]], Any],
     data: PairData,
     output_dir: Path,
-    done: set[str],
+    done: Sequence[bool],
     batch_size: int,
     truncate: bool,
 ) -> int:
-    """Writes the strips that are not in `done`, and returns their number."""
+    """Writes the strips of the pairs that are not `done`, and returns their number."""
     pairs = [tuple(pair) for pair in data.pairs.to_numpy()]
 
     def write(row: int, source: np.ndarray, target: np.ndarray, image: np.ndarray) -> None:
         _write_pair(output_dir, pairs[row], source, target, image, truncate)
 
-    return generate_missing(run, data, [strip_name(*pair) in done for pair in pairs], write, batch_size)
+    return generate_missing(run, data, done, write, batch_size)
 
 
 def generate_missing(
@@ -169,14 +223,22 @@ def _write_pair(
     write_image(output_dir / name, picture)  # written last: the strip marks a finished pair
 
 
+def _remove_unfinished(output_dir: Path) -> None:
+    """Deletes what killed programs left of files that they were writing. No program may be at work."""
+    for folder, pattern in (
+        (output_dir, "*.png"),
+        (output_dir, GENERATION_FILE),
+        (output_dir / GENERATED_FOLDER, "*.png"),
+    ):
+        remove_parts(folder, pattern)
+
+
 def _claim(output_dir: Path, fingerprint: dict[str, Any], overwrite: bool) -> set[str]:
     """Claims the folder for this generation and returns the strips that are done.
 
     Raises: InputError: the folder belongs to something else.
     """
     record = output_dir / GENERATION_FILE
-    for folder, pattern in ((output_dir, "*.png"), (output_dir, record.name), (output_dir / GENERATED_FOLDER, "*.png")):
-        remove_parts(folder, pattern)
     strips = list_images(output_dir)
     if not record.exists():
         if strips:
@@ -186,15 +248,15 @@ def _claim(output_dir: Path, fingerprint: dict[str, Any], overwrite: bool) -> se
             )
         write_json(record, fingerprint)
         return set()
-    earlier = _read_record(record)
-    if earlier == fingerprint:
+    changed = _changed(_read_record(record), fingerprint)
+    if not changed:
         return set(strips)
-    changed = [key for key, value in fingerprint.items() if earlier.get(key) != value]
     if not overwrite:
         raise InputError(
-            f"{output_dir}: holds images that were generated with another {', '.join(changed)}; "
-            "give another folder, or replace them with overwrite"
+            f"{output_dir}: holds images that were generated with another {changed}; give another folder, "
+            "or replace them with overwrite"
         )
+    check_none_works(output_dir)
     for folder in (output_dir, output_dir / GENERATED_FOLDER):
         for path in folder.glob("*.png"):
             path.unlink()
@@ -210,6 +272,11 @@ def _read_record(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected a table of keys; give another folder")
     return values
+
+
+def _changed(earlier: dict[str, Any], fingerprint: dict[str, Any]) -> str:
+    """What differs, in words; empty: nothing."""
+    return ", ".join(key for key, value in fingerprint.items() if earlier.get(key) != value)
 
 
 def _fingerprint(generator: keras.Model, data: PairData, dropout: bool) -> dict[str, Any]:

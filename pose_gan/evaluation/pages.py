@@ -25,8 +25,10 @@ def page_template(name: str, package: str = "pose_gan.evaluation") -> jinja2.Tem
     return environment.get_template(name)
 
 
-def data_url(picture: np.ndarray) -> str:
-    """A picture uint8 `(H, W, 3)` as the address of an image in a page."""
-    buffer = io.BytesIO()
-    iio.imwrite(buffer, picture, extension=".png")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def data_url(picture: np.ndarray | bytes) -> str:
+    """A picture as the address of an image in a page; it is uint8 `(H, W, 3)`, or the content of a PNG file."""
+    if not isinstance(picture, bytes):
+        buffer = io.BytesIO()
+        iio.imwrite(buffer, picture, extension=".png")
+        picture = buffer.getvalue()
+    return "data:image/png;base64," + base64.b64encode(picture).decode()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from pose_gan.errors import InputError
 from pose_gan.files.lock import LOCK, only_program
 
 SECONDS_BETWEEN_LOOKS = 2  # at a folder into which another program writes
+QUICK_LOOKS = 5  # sooner than that, since programs that begin together hold the folder for a moment each
 
 
 class Stopped(Exception):
@@ -61,13 +65,23 @@ def run_process(words: Sequence[str]) -> int:
 
 def wait_for(folder: Path, say: Callable[[str], None]) -> None:
     """Waits while another program writes into a folder: one that was begun by hand, or whose ablation was killed."""
-    told = False
-    while folder.is_dir():
-        try:
-            with only_program(folder / LOCK):
-                return
-        except InputError as error:
-            if not told:
-                say(f"waiting: {error}")
-            told = True
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+    with contextlib.suppress(FileNotFoundError), in_turn(folder, say):
+        pass
+
+
+@contextlib.contextmanager
+def in_turn(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Waits while another program writes into a folder, and holds the folder's lock for the time of the block.
+
+    Raises: FileNotFoundError: there is no such folder.
+    """
+    with contextlib.ExitStack() as held:
+        for look in itertools.count():
+            try:
+                held.enter_context(only_program(folder / LOCK))
+                break
+            except InputError as error:
+                if look == 0:
+                    say(f"waiting: {error}")
+                time.sleep(SECONDS_BETWEEN_LOOKS if look >= QUICK_LOOKS else random.uniform(0, 0.1))
+        yield

@@ -69,6 +69,9 @@ class Scorer:
     Call arguments: the images. A scorer is used once.
     Returns: the scores; a metric that cannot be computed is there with the reason.
     Raises: InputError: an unknown metric, or a bad file in `options`; when called, an image that cannot be read.
+
+    A call is `prepare`, `update` and `result`. `pose_gan.evaluation.sharded_scores` takes the steps apart, to score
+    runs of the images in several programs.
     """
 
     def __init__(
@@ -79,51 +82,64 @@ class Scorer:
     ) -> None:
         names = tuple(metrics)
         rows = [row for row in ROWS if real or row != "real"]
-        self._rows: dict[str, Metrics] = {row: create_metrics(names, options) for row in rows}
+        self.options = options
+        self.rows: dict[str, Metrics] = {row: create_metrics(names, options) for row in rows}
 
     @property
     def computed(self) -> list[str]:
         """Names of the metrics that can be computed, as far as is known before the images are."""
-        return [name for name, metric in self._rows["generated"].items() if not isinstance(metric, NotComputed)]
+        return [name for name, metric in self.rows["generated"].items() if not isinstance(metric, NotComputed)]
 
     @property
     def not_computed(self) -> dict[str, str]:
         """The names of the other metrics, with reasons."""
-        metrics = self._rows["generated"].items()
+        metrics = self.rows["generated"].items()
         return {name: metric.reason for name, metric in metrics if isinstance(metric, NotComputed)}
 
     def __call__(self, images: JudgedImages) -> Scores:
+        self.prepare(images)
+        self.update(images, range(len(images)))
+        return self.result(images)
+
+    def prepare(self, images: JudgedImages) -> None:
+        """Leaves out what cannot be computed of such images."""
         if not images.has_sources:
-            self._rows.pop("copy_source")
-        for metrics in self._rows.values():
+            self.rows.pop("copy_source")
+        for metrics in self.rows.values():
             for name in metrics:
                 if METRICS[name].needs_keypoints and images.annotations is None:
                     metrics[name] = NotComputed(NO_KEYPOINTS)
                 elif METRICS[name].needs_target and images.crossed.all():
                     metrics[name] = NotComputed(CROSSED)
-        done = 0
-        with tqdm(total=len(images), unit="pair", desc="Scoring") as progress:
-            for batch, sources in self._batches(images):
+
+    def update(self, images: JudgedImages, rows: range) -> None:
+        """Scores a run of the images, which begins with a whole batch."""
+        done = rows.start
+        with tqdm(total=len(rows), unit="pair", desc="Scoring") as progress:
+            for batch, sources in self._batches(images, rows):
                 judged = {"generated": batch.generated, "copy_source": sources, "real": batch.reference}
                 same = ~images.crossed[done : done + len(batch)]
                 done += len(batch)
                 of_one_person = batch if same.all() else batch.select(same)
-                for row, metrics in self._rows.items():
+                for row, metrics in self.rows.items():
                     judge = batch if row == "generated" else batch.instead(judged[row])
                     with_target = of_one_person if row == "generated" else of_one_person.instead(judged[row][same])
                     _update(metrics, judge, with_target)
                 progress.update(len(batch))
-        whole = not images.crossed.any()
-        return Scores({row: _outcomes(metrics, whole) for row, metrics in self._rows.items()}, images)
 
-    def _batches(self, images: JudgedImages) -> Iterator[tuple[ImageBatch, np.ndarray]]:
+    def result(self, images: JudgedImages) -> Scores:
+        """The scores of the images that the metrics were given, which are all of `images`."""
+        whole = not images.crossed.any()
+        return Scores({row: _outcomes(metrics, whole) for row, metrics in self.rows.items()}, images)
+
+    def _batches(self, images: JudgedImages, run: range) -> Iterator[tuple[ImageBatch, np.ndarray]]:
         """Batches and their source images `(N, H, W, 3)`. Threads read them ahead, and draw masks if needed."""
         masked = any(METRICS[name].needs_keypoints for name in self.computed)
 
         def prepare(start: int) -> tuple[ImageBatch, np.ndarray]:
-            rows = range(start, min(start + BATCH, len(images)))
+            rows = range(start, min(start + BATCH, run.stop))
             sources, targets, generated = (np.stack(column) for column in zip(*map(images.read, rows), strict=True))
-            keypoints, pairs = images.target_keypoints[start : start + BATCH], images.pairs[start : start + BATCH]
+            keypoints, pairs = images.target_keypoints[start : rows.stop], images.pairs[start : rows.stop]
             names = tuple((str(a), str(b)) for a, b in pairs.to_numpy())
             known = sources if images.has_sources else None
             person = images.person or person_of
@@ -134,7 +150,7 @@ class Scorer:
 
         reading: deque[Future[tuple[ImageBatch, np.ndarray]]] = deque()
         with ThreadPoolExecutor(READERS) as threads:
-            for start in range(0, len(images), BATCH):
+            for start in run[::BATCH]:
                 reading.append(threads.submit(prepare, start))
                 if len(reading) > AHEAD:
                     yield reading.popleft().result()

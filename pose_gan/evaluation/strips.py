@@ -115,21 +115,25 @@ def read_strip(path: str | os.PathLike[str], image_size: tuple[int, int]) -> tup
 # ------------------------------------------------------------------------------------- finding
 
 
-def strips_of(folder: str | os.PathLike[str], data: PairData, person: Person | None = None) -> JudgedImages:
+def strips_of(
+    folder: str | os.PathLike[str], data: PairData, person: Person | None = None, rows: range | None = None
+) -> JudgedImages:
     """The strips of all pairs in `data`; other files in the folder have no effect.
 
     Args:
         folder: the folder of the strips.
         data: the pairs.
         person: the person in an image name; None: the names are not known to tell it.
+        rows: the pairs whose strips must be there, if not all are needed; None: all.
     Raises: InputError: the folder or a strip is missing; the message names the first missing strip.
     """
     folder, present = Path(folder), set(list_images(folder))
     names = [strip_name(*pair) for pair in data.pairs.to_numpy()]
-    missing = [name for name in names if name not in present]
+    needed = names if rows is None else [names[row] for row in rows]
+    missing = [name for name in needed if name not in present]
     if missing:
         raise InputError(
-            f"{folder / missing[0]}: no such strip ({len(missing)} of {len(names)} are missing); generate them, "
+            f"{folder / missing[0]}: no such strip ({len(missing)} of {len(needed)} are missing); generate them, "
             "or give the pair list that they were made from"
         )
     files = [(folder / name,) for name in names]

@@ -43,9 +43,8 @@ def only_program(path: Path, what: str | os.PathLike[str] | None = None) -> Iter
             raise
         yield
     finally:
-        with contextlib.suppress(OSError):  # Windows does not delete an open file; the next program takes it over
+        with file, contextlib.suppress(OSError):  # Windows deletes no open file; the next program takes it over
             path.unlink()
-        file.close()
 
 
 def _held(path: Path, what: str | os.PathLike[str]) -> FileIO:

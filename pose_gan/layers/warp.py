@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from pose_gan.layers.placement import for_sparse_products, never_clustered
+
 
 class _Samples(NamedTuple):
     """Where to sample: K source pixels and their weights, for each of N rows.
@@ -54,7 +56,8 @@ def warp_sparse(
     samples = _samples(transforms, active, (height, width), interpolation)
     flat = tf.reshape(features, [-1, channels])
     pixels, rows = tf.shape(flat, tf.int64)[0], tf.shape(active, tf.int64)[0]
-    count = tf.math.bincount(tf.cast(samples.pixel, tf.int32), minlength=tf.cast(pixels, tf.int32))
+    with never_clustered():
+        count = tf.math.bincount(tf.cast(samples.pixel, tf.int32), minlength=tf.cast(pixels, tf.int32))
 
     def merge() -> tf.Tensor:
         if aggregation == "avg":
@@ -154,10 +157,11 @@ def _product(row: tf.Tensor, places: tf.Tensor, weights: tf.Tensor, shape: tf.Te
 
     def multiply(values: tf.Tensor, transpose: bool) -> tf.Tensor:
         # The matrix is made again for the gradient: a function that captures one cannot be exported.
-        matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
-            indices=indices, values=tf.reshape(weights, [-1]), dense_shape=shape
-        )
-        return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=values, transpose_a=transpose)
+        with for_sparse_products():
+            matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
+                indices=indices, values=tf.reshape(weights, [-1]), dense_shape=shape
+            )
+            return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=values, transpose_a=transpose)
 
     return multiply(dense, False), lambda upstream: (None, None, None, None, multiply(upstream, True))
 

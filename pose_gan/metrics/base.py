@@ -188,10 +188,23 @@ class CannotCompute(Exception):
     """
 
 
+State = dict[str, np.ndarray]
+"""What a metric knows of the images that it was given: arrays of numbers and texts, never of Python objects."""
+
+
 class Metric(Protocol):
-    """A metric in use: `update` is called any number of times, then `result`. Both may raise CannotCompute."""
+    """A metric in use: `update` and `merge` are called any number of times, then `result`.
+
+    `update` and `result` may raise CannotCompute. `merge(state)` adds what `state()` of another metric of the same kind
+    and settings gives, as if its images had been given to this one after those that it has. The result is then the same
+    to the last bit, or to rounding where it is a sum over all images.
+    """
 
     def update(self, batch: ImageBatch) -> None: ...
+
+    def state(self) -> State: ...
+
+    def merge(self, state: State) -> None: ...
 
     def result(self) -> Result: ...
 
@@ -238,6 +251,12 @@ class PerImage:
 
     def update(self, batch: ImageBatch) -> None:
         self._values.append(self._function(batch))
+
+    def state(self) -> State:
+        return {"values": np.concatenate(self._values) if self._values else np.empty(0)}
+
+    def merge(self, state: State) -> None:
+        self._values.append(state["values"])
 
     def result(self) -> Result:
         """Mean and standard deviation over images. Raises InputError if there were none."""

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from pose_gan.errors import InputError
 from pose_gan.files.folders import list_images
 from pose_gan.files.images import read_image
-from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result
+from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result, State
 from pose_gan.metrics.inception import BATCH, SCALES, Inception, Scale, bicubic
 
 
@@ -35,16 +35,28 @@ class Moments:
     def update(self, vectors: np.ndarray) -> None:
         """Adds the rows of `(N, D)`, N ≥ 1."""
         vectors = np.asarray(vectors, np.float64)
-        added, mean = len(vectors), vectors.mean(axis=0)
+        mean = vectors.mean(axis=0)
+        self._add(len(vectors), mean, vectors - mean)
+
+    def _add(self, added: int, mean: np.ndarray, rows: np.ndarray, scatter: np.ndarray | float = 0.0) -> None:
+        """Adds vectors of which the mean is known, and `rowsᵀ rows + scatter`, their scatter about it."""
         if not self.count:
             self.mean, self._scatter = np.zeros_like(mean), np.zeros((len(mean), len(mean)))
         total = self.count + added
         shift = mean - self.mean
         # The shift of the means is one more row beside the centred rows, so one matrix product suffices
-        rows = np.vstack([vectors - mean, np.sqrt(self.count * added / total) * shift])
-        self._scatter += rows.T @ rows
+        rows = np.vstack([rows, np.sqrt(self.count * added / total) * shift])
+        self._scatter += rows.T @ rows + scatter
         self.mean = self.mean + shift * (added / total)
         self.count = total
+
+    def state(self) -> State:
+        return {"count": np.array(self.count), "mean": self.mean, "scatter": self._scatter}
+
+    def merge(self, state: State) -> None:
+        """Adds the vectors of which `state()` of others tells."""
+        if count := int(state["count"]):
+            self._add(count, state["mean"], np.empty((0, len(state["mean"]))), state["scatter"])
 
     @property
     def covariance(self) -> np.ndarray:
@@ -103,6 +115,18 @@ class FID:
         self._generated.update(self._network.of_resized(batch).features)
         if self._pairs:
             self._reference.update(self._network.of_resized_targets(batch).features)
+
+    def _parts(self) -> dict[str, Moments]:
+        """The moments that the images change."""
+        return {"generated": self._generated, **({"reference": self._reference} if self._pairs else {})}
+
+    def state(self) -> State:
+        parts = self._parts().items()
+        return {f"{part}_{name}": array for part, moments in parts for name, array in moments.state().items()}
+
+    def merge(self, state: State) -> None:
+        for part, moments in self._parts().items():
+            moments.merge({name: state[f"{part}_{name}"] for name in moments.state()})
 
     def result(self) -> Result:
         """The distance. `details` holds the number of reference images.

@@ -21,10 +21,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pose_gan.data.pairs import person_of
 from pose_gan.errors import InputError
 from pose_gan.metrics.appearance import describe as describe_colours
-from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result
+from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result, State
 from pose_gan.metrics.ranking import average_precision, order
 from pose_gan.versions import install
 
@@ -49,17 +48,36 @@ class Identity:
         self._queries: list[np.ndarray] = []
         self._pairs: list[tuple[str, str]] = []
         self._gallery: dict[str, np.ndarray] = {}
-        self._person = person_of
+        self._persons: dict[str, str] = {}
 
     def update(self, batch: ImageBatch) -> None:
         """Adds a batch. Raises CannotCompute: the names of the images are not known."""
         if batch.pairs is None or batch.sources is None:
             raise CannotCompute("needs the names of the images, which tell who is who, and the source images")
-        self._person = batch.person
         self._queries.append(batch.once("identity", lambda: self._describe(batch.generated)))
         real = batch.once_for_targets("identity", lambda: self._describe_real(batch, batch.sources))
         self._gallery |= real
+        self._persons |= {name: batch.person(name) for name in real}
         self._pairs += batch.pairs
+
+    def state(self) -> State:
+        if not self._pairs:
+            return {"pairs": np.empty((0, 2), str)}
+        return {
+            "pairs": np.array(self._pairs),
+            "queries": np.concatenate(self._queries),
+            "names": np.array(list(self._gallery)),
+            "persons": np.array(list(self._persons.values())),
+            "gallery": np.stack(list(self._gallery.values())),
+        }
+
+    def merge(self, state: State) -> None:
+        if len(state["pairs"]):
+            names = state["names"].tolist()
+            self._pairs += map(tuple, state["pairs"].tolist())
+            self._queries.append(state["queries"])
+            self._gallery |= dict(zip(names, state["gallery"], strict=True))
+            self._persons |= dict(zip(names, state["persons"].tolist(), strict=True))
 
     def _describe_real(self, batch: ImageBatch, sources: np.ndarray | None) -> dict[str, np.ndarray]:
         assert batch.pairs is not None
@@ -71,7 +89,7 @@ class Identity:
     def result(self) -> Result:
         """Mean over queries. Raises CannotCompute: no person has another image in the gallery."""
         names = list(self._gallery)
-        persons = np.array([self._person(name) for name in names])
+        persons = np.array([self._persons[name] for name in names])
         if len(set(persons)) < 2:
             raise CannotCompute("all images are of one person, so there is nobody to tell apart")
         gallery = np.stack([self._gallery[name] for name in names])
@@ -80,7 +98,7 @@ class Identity:
         for query, pair in zip(np.concatenate(self._queries), self._pairs, strict=True):
             left_out = np.zeros(len(names), bool)
             left_out[[place[name] for name in pair]] = True
-            good = persons[order(-(gallery @ query), left_out)] == self._person(pair[0])
+            good = persons[order(-(gallery @ query), left_out)] == self._persons[pair[0]]
             scores.append(self._score(good) if good.any() else np.nan)
         values = np.array(scores)
         if np.isnan(values).all():

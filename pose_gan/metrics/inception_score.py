@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from pose_gan.errors import InputError
-from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result
+from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result, State
 from pose_gan.metrics.inception import SCALES, Inception, Scale
 from pose_gan.metrics.ssim import MASK_SETTING
 
@@ -71,6 +71,13 @@ class InceptionScore:
         else:  # FID uses the same resized images
             activations = self._network.of_resized(batch)
         self._probabilities.append(activations.probabilities)
+
+    def state(self) -> State:
+        return {"probabilities": np.concatenate(self._probabilities) if self._probabilities else np.empty((0, 0))}
+
+    def merge(self, state: State) -> None:
+        if len(state["probabilities"]):
+            self._probabilities.append(state["probabilities"])
 
     def result(self) -> Result:
         """Mean and standard deviation over the splits.

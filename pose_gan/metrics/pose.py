@@ -8,7 +8,7 @@ import numpy as np
 
 from pose_gan.errors import InputError
 from pose_gan.estimators import Estimator, load_estimator
-from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result
+from pose_gan.metrics.base import CannotCompute, ImageBatch, MetricOptions, MetricSpec, Result, State
 from pose_gan.metrics.pckh import HEAD_SIZE, pckh
 
 THRESHOLD = 0.5  # head sizes
@@ -52,6 +52,14 @@ class PosePCKh:
             self._hits += joints.hits
             self._counts += joints.counts
         self._images += len(batch)
+
+    def state(self) -> State:
+        return {"hits": self._hits, "counts": self._counts, "images": np.array(self._images)}
+
+    def merge(self, state: State) -> None:
+        self._hits += state["hits"]
+        self._counts += state["counts"]
+        self._images += int(state["images"])
 
     def result(self) -> Result:
         """The mean over the joints that occur in the targets. `details` holds the share of each of them.

@@ -23,6 +23,7 @@ from pose_gan.programs.score_flags import (
     add_output_arguments,
     check_outputs,
     make_scorer,
+    score_share,
     seed,
     write_outputs,
 )
@@ -78,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--skeleton", type=flags.skeleton, default=COCO18, metavar="FILE", help="skeleton file (default: coco18)"
     )
     add_metric_arguments(parser)
+    flags.add_shard_arguments(parser.add_argument_group("several programs"), "pairs", "write the scores of all pairs")
     output = parser.add_argument_group("output")
     output.add_argument(
         "--output_dir",
@@ -98,8 +100,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     images = _find(args)
     output = make_folder(args.output_dir or images.folder)
     runtime.start()
-    scores = make_scorer(args)(images)
-    options = {**vars(args), "skeleton": args.skeleton.name}
+    scores = score_share(args, make_scorer(args), images, output)
+    if scores is None:
+        return 0
+    options = {name: value for name, value in vars(args).items() if name not in ("shard", "merge")}
+    options["skeleton"] = args.skeleton.name
     write_outputs(args, scores, output, command_line("evaluate", argv), options)
     return 0
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from pose_gan import config as c
 from pose_gan.config import DataConfig, ModelConfig, TrainConfig
 from pose_gan.data.pairs import person_by
+from pose_gan.data.shards import Shard
 from pose_gan.errors import InputError
 from pose_gan.estimators.base import COLOUR_ORDERS, INPUT_RANGES
 from pose_gan.poses.skeleton import Skeleton, load_skeleton
@@ -127,6 +128,42 @@ def add_person_argument(group: argparse._ActionsContainer) -> None:
         "such as '^[^-]+' for anna-1.jpg; '': no part of it, since all images show one person or one animal "
         "(default: up to the first _, or the last one in DeepFashion's names)",
     )
+
+
+def add_shard_arguments(group: argparse._ActionsContainer, items: str, merged: str) -> None:
+    """Adds `--shard K/N`, a `Shard`, and `--merge N`.
+
+    Args:
+        group: the group that gets the flags.
+        items: what is divided, in the plural.
+        merged: what `--merge` does, in words.
+    """
+    either = group.add_mutually_exclusive_group()
+    either.add_argument(
+        "--shard",
+        type=_shard,
+        default=Shard(),
+        metavar="K/N",
+        help=f"do the K-th of N shares of the {items}, in one folder for all or in folders that are copied together "
+        "afterwards (default: 1/1)",
+    )
+    either.add_argument(
+        "--merge", type=count, default=0, metavar="N", help=f"after N shards, with the same other flags: {merged}"
+    )
+
+
+def _shard(text: str) -> Shard:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"expected K/N with K from 1 to N, such as 1/4, got {text!r}")
+    return Shard(int(match[1]), int(match[2]))
+
+
+def count(text: str) -> int:
+    """Type of flags that take a number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
 
 
 def _person(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pose_gan import runtime
 from pose_gan.errors import InputError
 from pose_gan.files.images import QUALITY
 from pose_gan.model_files.run_folder import model_file
+from pose_gan.programs.flags import add_shard_arguments, count
 from pose_gan.programs.flags import skeleton as skeleton_file
 from pose_gan.programs.score_flags import seed
 from pose_gan.programs.verbs import command_line, verb_parser
@@ -31,7 +31,8 @@ EPILOG = """examples:
 Each valid image gets --per_image target poses from the other images, of any person. The generated images
 <stem of the source>g0.jpg, ...g1.jpg, ... stand beside the real ones, so OUT takes the place of the folder of the
 images in every verb; augmentation.csv lists them with their sources, target poses and persons. The images do not
-depend on --shard. Given again, the command goes on where it was stopped or killed."""
+depend on --shard; after all shards, --merge 4 checks that nothing is missing. Given again, the command goes on where it
+was stopped or killed."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,9 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     ):
         needed.add_argument(flag, required=True, metavar=metavar, help=text)
     choice = parser.add_argument_group("sources and poses")
-    choice.add_argument(
-        "--per_image", type=_count, default=10, metavar="N", help="target poses per image (default: 10)"
-    )
+    choice.add_argument("--per_image", type=count, default=10, metavar="N", help="target poses per image (default: 10)")
     choice.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of the choice of poses (default: 0)")
     choice.add_argument(
         "--pattern",
@@ -76,14 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="skeleton file, for a generator that does not tell its own (default: the 18 COCO joints)",
     )
     work = parser.add_argument_group("work and files")
-    work.add_argument("--batch_size", type=_count, default=16, metavar="N", help="images per batch (default: 16)")
-    work.add_argument(
-        "--shard",
-        type=_shard,
-        default=(1, 1),
-        metavar="K/N",
-        help="generate the K-th of N parts, one per machine, in one folder or in folders to be merged (default: 1/1)",
-    )
+    work.add_argument("--batch_size", type=count, default=16, metavar="N", help="images per batch (default: 16)")
+    add_shard_arguments(work, "images", "check that all images are there")
     work.add_argument(
         "--quality",
         type=_quality,
@@ -114,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     model_file(args.generator)
     runtime.start()
     from pose_gan.model_files.saving import load_generator
-    from pose_gan.reid.augmentation import LIST, Shard, augment, needs_of
+    from pose_gan.reid.augmentation import LIST, augment, merge, needs_of
     from pose_gan.reid.augmentation_plan import plan_augmentation
 
     generator = load_generator(args.generator)
@@ -132,7 +125,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.split_seed,
     )
     print("\n".join(_about(plan)), flush=True)
-    shard, started = Shard(*args.shard), time.perf_counter()
+    if args.merge:
+        merge(generator, plan, args.output_dir, args.merge, args.batch_size, args.quality, args.real)
+        print(f"all {args.merge} shards are there and whole: {args.output_dir}")
+        return 0
+    shard, started = args.shard, time.perf_counter()
     command = command_line("reid augment", given)
     made = augment(generator, plan, args.output_dir, shard, args.batch_size, args.quality, args.real, command)
     seconds = time.perf_counter() - started
@@ -150,25 +147,12 @@ def _about(plan: Plan) -> list[str]:
         f"{len(plan.real):,} images in {plan.data.images_dir}; {sources:,} sources of {len(set(plan.people)):,} "
         f"persons, {len(plan.files) // sources} target poses each: {len(plan.files):,} images"
     ]
-    for rule, count in plan.left_out.items():
-        lines.append(f"  left out     {count:,} {'image' if count == 1 else 'images'}: {rule}")
+    for rule, number in plan.left_out.items():
+        lines.append(f"  left out     {number:,} {'image' if number == 1 else 'images'}: {rule}")
     return lines
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
 
 
 def _quality(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 100:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 100, got {text!r}")
     return int(text)
-
-
-def _shard(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise argparse.ArgumentTypeError(f"expected K/N with K from 1 to N, such as 1/4, got {text!r}")
-    return int(match[1]), int(match[2])

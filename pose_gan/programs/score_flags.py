@@ -14,6 +14,7 @@ from pose_gan.programs import flags
 if TYPE_CHECKING:
     from pose_gan.evaluation.scores import Scores
     from pose_gan.evaluation.scoring import Scorer
+    from pose_gan.evaluation.strips import JudgedImages
 
 
 def add_metric_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +74,27 @@ def make_scorer(args: argparse.Namespace) -> Scorer:
     return Scorer(args.metrics or default_metrics(options), options, args.real)
 
 
+def score_share(
+    args: argparse.Namespace, scorer: Scorer, images: JudgedImages, folder: Path, batches: int | None = None
+) -> Scores | None:
+    """The scores of all images, which `--merge` adds up; None: of a share, which `--shard` has saved in `folder`.
+
+    Args: as of `score_shard`; `batches` None: those of the scoring.
+    """
+    from pose_gan.evaluation.scoring import BATCH
+    from pose_gan.evaluation.sharded_scores import merge_scores, score_shard
+
+    if args.merge:
+        return merge_scores(scorer, images, folder, args.merge, batches or BATCH)
+    if args.shard.count == 1:
+        return scorer(images)
+    path = score_shard(scorer, images, folder, args.shard, batches or BATCH)
+    pairs = len(args.shard.rows(len(images), batches or BATCH))
+    print(f"shard {args.shard}: {pairs:,} of {len(images):,} pairs scored -> {path}")
+    print(f"after all shards: the same command with --merge {args.shard.count} in place of --shard {args.shard}")
+    return None
+
+
 def write_outputs(
     args: argparse.Namespace,
     scores: Scores,
@@ -96,3 +118,7 @@ def write_outputs(
     print(scores.table())
     written = [str(folder / "metrics.json"), args.append_to, args.report, args.grid]
     print("written:", ", ".join(path for path in written if path))
+    if args.merge:
+        from pose_gan.evaluation.sharded_scores import remove_shards
+
+        remove_shards(folder, args.merge)

@@ -19,7 +19,9 @@ from pose_gan.programs.flags import (
     add_config_arguments,
     add_data_arguments,
     add_person_argument,
+    add_shard_arguments,
     boolean,
+    count,
     data_config,
     pick,
 )
@@ -28,6 +30,7 @@ from pose_gan.programs.score_flags import (
     add_output_arguments,
     check_outputs,
     make_scorer,
+    score_share,
     seed,
     write_outputs,
 )
@@ -39,7 +42,11 @@ if TYPE_CHECKING:
 
 EPILOG = """examples:
   pose-gan test --dataset market --generator_checkpoint runs/00000-market-mask --report output/report.html
-  pose-gan test --dataset market --load_generated_images 1 --generated_images_dir output/generated_images"""
+  pose-gan test --dataset market --load_generated_images 1 --generated_images_dir output/generated_images
+
+in four programs, on as many machines as you have, and then:
+  pose-gan test --dataset market --generator_checkpoint runs/00000-market-mask --shard 1/4   (2/4, 3/4, 4/4)
+  pose-gan test --dataset market --generator_checkpoint runs/00000-market-mask --merge 4"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -50,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="RUN_OR_FILE",
         help="folder of a training run (its newest checkpoint, with the run's data settings), or a model file",
     )
-    model.add_argument("--batch_size", type=_count, default=16, metavar="N", help="pairs per batch (default: 16)")
+    model.add_argument("--batch_size", type=count, default=16, metavar="N", help="pairs per batch (default: 16)")
     model.add_argument(
         "--use_dropout_test", type=boolean, default=False, metavar="0|1", help="keep dropout on (default: 0)"
     )
@@ -58,6 +65,11 @@ def build_parser() -> argparse.ArgumentParser:
     add_data_arguments(parser)
     add_person_argument(add_pair_arguments(parser))
     add_metric_arguments(parser)
+    add_shard_arguments(
+        parser.add_argument_group("several programs"),
+        "pairs",
+        "check that all strips are there, and write the scores of all pairs",
+    )
     output = parser.add_argument_group("output")
     output.add_argument(
         "--generated_images_dir",
@@ -94,7 +106,7 @@ def add_pair_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGro
     group = parser.add_argument_group("pairs")
     group.add_argument("--split", choices=["train", "test"], default="test", help="split to test on (default: test)")
     group.add_argument(
-        "--images_for_test", type=_count, metavar="N", help="use the first N pairs (default: all in the pair file)"
+        "--images_for_test", type=count, metavar="N", help="use the first N pairs (default: all in the pair file)"
     )
     return group
 
@@ -109,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     runtime.start()
     from pose_gan.data.pair_data import open_pairs
-    from pose_gan.evaluation.generation import generate
+    from pose_gan.evaluation.generation import check_generated, division, generate
     from pose_gan.evaluation.strips import strips_of
     from pose_gan.model_files.saving import settings_of
 
@@ -135,7 +147,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"not computed: {name}: {reason}")
         return 0
 
-    if generator is not None:
+    batches = division(args.batch_size)
+    rows = args.shard.rows(len(pairs), batches)
+    if generator is not None and args.merge:
+        check_generated(generator, pairs, args.generated_images_dir, args.merge, args.batch_size)
+    elif generator is not None:
         made = generate(
             generator,
             pairs,
@@ -143,22 +159,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.batch_size,
             args.use_dropout_test,
             args.overwrite,
-            truncate=model.compat == "release",
+            model.compat == "release",
+            args.shard,
         )
-        print(f"{made} images generated, {len(pairs) - made} were there already: {args.generated_images_dir}")
-    scores = scorer(strips_of(args.generated_images_dir, pairs, person))
+        print(f"{made} images generated, {len(rows) - made} were there already: {args.generated_images_dir}")
+    images = strips_of(args.generated_images_dir, pairs, person, rows)
+    scores = score_share(args, scorer, images, Path(args.generated_images_dir), batches)
+    if scores is None:
+        return 0
     history = run_dir / "metrics.jsonl" if run_dir else None
     history = history if history and history.exists() else None
     folder, options = Path(args.generated_images_dir), _options(args, data_settings, run)
     write_outputs(args, scores, folder, command_line("test", argv), options, history)
     return 0
-
-
-def _count(text: str) -> int:
-    """Type of flags that take a number above 0."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -167,6 +180,11 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(
             "--generator_checkpoint is missing: a run folder or a model file; "
             "--load_generated_images 1 scores strips that are there already"
+        )
+    if args.use_dropout_test and (args.merge or args.shard.count > 1):
+        raise InputError(
+            "--use_dropout_test 1: its noise follows the order in which all images are made, which shards do not have; "
+            "leave --shard and --merge out"
         )
     if args.generator_checkpoint and not args.load_generated_images:
         model_file(args.generator_checkpoint)
@@ -205,7 +223,9 @@ def _compare(args: argparse.Namespace, model: ModelConfig) -> None:
 
 def _options(args: argparse.Namespace, data: DataConfig, run: RunConfig | None) -> dict[str, Any]:
     """All relevant settings as a flat table for the records. The run's settings have the prefix `training: `."""
-    options = {name: value for name, value in vars(args).items() if name not in ("skeleton", "metrics")}
+    options = {
+        name: value for name, value in vars(args).items() if name not in ("skeleton", "metrics", "shard", "merge")
+    }
     options |= dataclasses.asdict(data)
     if run:
         sections = run.to_dict()

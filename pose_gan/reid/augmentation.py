@@ -9,6 +9,7 @@ person. The generated images stand beside the real ones, so the folder takes the
 | `<stem of the source>g0.jpg`, `…g1.jpg`, … | generated images |
 | `augmentation.csv` | a row per generated image: `file,source,target,person` |
 | `augmentation.json` | the settings, to which the folder is held |
+| `augmentation.K-of-N.json` | the settings of a shard that is done; the merge compares and deletes them |
 
 For Market-1501's folder of folders, the images stand in `bounding_box_train`, and `query` and `bounding_box_test` are
 linked too.
@@ -32,13 +33,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pose_gan.data.shards import Shard, check_complete, check_none_works, files_of_shards, shards_of
 from pose_gan.errors import InputError
 from pose_gan.evaluation.generation import BATCH_SIZE, generate_missing, generator_hash
-from pose_gan.evaluation.processes import wait_for
+from pose_gan.evaluation.processes import in_turn
 from pose_gan.files.atomic import PART, atomic_path, remove_parts
 from pose_gan.files.folders import list_images, make_folder
 from pose_gan.files.images import QUALITY, read_image, save_image
-from pose_gan.files.lock import LOCK, only_program
 from pose_gan.files.text import read_text, write_json, write_text
 from pose_gan.model_files.saving import settings_of
 from pose_gan.networks import compiled
@@ -53,26 +54,6 @@ REAL = ("link", "copy", "none")
 BLOCK = 4096  # bytes that file systems give to a file at once
 SAMPLED = 8  # images whose size on disk is measured beforehand
 _END_OF_JPEG = b"\xff\xd9"
-
-
-@dataclass(frozen=True)
-class Shard:
-    """The share of one of several machines, which work on the same folder or on folders of their own.
-
-    Attributes:
-        number: which share, from 1 on.
-        count: number of shares.
-    """
-
-    number: int = 1
-    count: int = 1
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.number <= self.count:
-            raise InputError(f"shard {self}: it must be K/N, with K from 1 to N, such as 1/4")
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.count}"
 
 
 @dataclass(frozen=True)
@@ -140,30 +121,68 @@ def augment(
         shard; the images do not fit on the disk, or a batch into memory; an image cannot be read; the generator's
         output is not finite.
     """
-    shard, output = shard or Shard(), Path(output_dir)
+    shard, output, settings = shard or Shard(), Path(output_dir), _settings(generator, plan, quality)
     if output.resolve() in (plan.root.resolve(), plan.data.images_dir.resolve()):
         raise InputError(f"--output_dir {output}: is the folder of the real images; give another one")
     folder = make_folder(output / plan.part)
-    _claim(output, folder, _settings(generator, plan, quality), _list(plan), command)
+    _claim(output, folder, settings, _list(plan), command)
     truncate = needs_of(generator).truncate
-    with only_program(output / f".{shard.number}-of-{shard.count}{LOCK}", f"shard {shard} of {output}"):
-        batch = np.arange(len(plan.files)) // batch_size
-        mine = batch % shard.count == shard.number - 1
+    with shard.alone(output):
+        mine = shard.rows(len(plan.files), batch_size)
         files = _real_files(plan, shard) if real != "none" else []
-        _remove_parts(
-            output, [place for _, place in files] + [Path(plan.part, plan.files[row]) for row in np.flatnonzero(mine)]
-        )
+        _remove_parts(output, [place for _, place in files] + [Path(plan.part, plan.files[row]) for row in mine])
         there = set(list_images(folder))
-        done = [not mine[row] or (name in there and _is_whole(folder / name)) for row, name in enumerate(plan.files)]
+        done = [row not in mine or (name in there and _is_whole(folder / name)) for row, name in enumerate(plan.files)]
         is_copied = real == "copy" or plan.root.stat().st_dev != output.stat().st_dev
         _check_room(plan, output, len(done) - sum(done), quality, files if is_copied else ())
         _place_real(files, output, real == "link")
 
         write = writer(plan, folder, quality, truncate)
         try:
-            return generate_missing(compiled(generator), plan.data, done, write, batch_size, "image")
+            made = generate_missing(compiled(generator), plan.data, done, write, batch_size, "image")
         except tf.errors.ResourceExhaustedError:
             raise InputError(f"--batch_size {batch_size}: does not fit into memory; give a smaller one") from None
+        if shard.count > 1:
+            write_json(shard.path(output / RECORD), {"settings": settings | {"shard": str(shard)}})
+        return made
+
+
+def merge(
+    generator: keras.Model,
+    plan: Plan,
+    output_dir: str | os.PathLike[str],
+    count: int,
+    batch_size: int = BATCH_SIZE,
+    quality: int = QUALITY,
+    real: str = REAL[0],
+) -> None:
+    """Checks that shards have made all images, and deletes what they left for this check.
+
+    Args: as of `augment`; `count` is the number of shards.
+    Raises: InputError: a shard is missing, in work, or of other settings; images are missing, and the message says of
+        which shards they are.
+    """
+    output, settings = Path(output_dir), _settings(generator, plan, quality)
+    if not output.is_dir():
+        raise InputError(f"{output}: no such folder; run the command with --shard 1/{count} and so on")
+    check_none_works(output)
+    records = files_of_shards(output / RECORD, count)
+    _check_settings(output / RECORD, settings)
+    for path, shard in zip(records, shards_of(count), strict=True):
+        _check_settings(path, settings | {"shard": str(shard)})
+    folder = output / plan.part
+    there = set(list_images(folder))
+    missing = [row for row, name in enumerate(plan.files) if name not in there or not _is_whole(folder / name)]
+    check_complete(output, "generated images", missing, len(plan.files), batch_size, count)
+    for shard in shards_of(count) if real != "none" else ():
+        places = [output / place for _, place in _real_files(plan, shard)]
+        if absent := [place for place in places if not place.is_file()]:
+            raise InputError(
+                f"{absent[0]}: no such file ({len(absent):,} real images of shard {shard} are missing); run the "
+                f"command with --shard {shard}, or copy its files into this folder"
+            )
+    for path in records:
+        path.unlink()
 
 
 def writer(
@@ -197,8 +216,7 @@ def _claim(output: Path, folder: Path, settings: dict[str, Any], listed: str, co
     Raises: InputError: it belongs to something else.
     """
     record = output / RECORD
-    wait_for(output, print)  # shards that start together take turns
-    with only_program(output / LOCK):
+    with in_turn(output, print):  # shards that start together
         for name in (RECORD, LIST):
             remove_parts(output, name)
         if not record.exists():
@@ -209,6 +227,11 @@ def _claim(output: Path, folder: Path, settings: dict[str, Any], listed: str, co
             write_text(output / LIST, listed)
             write_json(record, {"settings": settings, "command": command, "versions": versions()})
             return
+    _check_settings(record, settings)
+
+
+def _check_settings(record: Path, settings: dict[str, Any]) -> None:
+    """Raises InputError unless a record holds these settings."""
     try:
         earlier = json.loads(read_text(record))["settings"]
         changed = next((name for name, value in settings.items() if earlier.get(name) != value), None)
@@ -216,7 +239,7 @@ def _claim(output: Path, folder: Path, settings: dict[str, Any], listed: str, co
         raise InputError(f"{record}: cannot be read: {error!r}; give another folder") from None
     if changed:
         raise InputError(
-            f"{output}: holds images that were made with another {changed}; give the same settings, which "
+            f"{record.parent}: holds images that were made with another {changed}; give the same settings, which "
             f"{record.name} holds, or another folder"
         )
 

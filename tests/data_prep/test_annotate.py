@@ -16,7 +16,7 @@ from skeletons import STICK
 
 from data_prep import annotate as verb
 from data_prep.journal import Entry, Journal
-from data_prep.reading import read_batches
+from data_prep.reading import divide, read_batches
 from pose_gan.errors import InputError
 from pose_gan.estimators import Poses
 from pose_gan.files.images import read_image
@@ -305,6 +305,94 @@ def peak_memory_of(function: Callable[[], object]) -> int | None:
     return status("VmHWM:") - before
 
 
+def shards(folder, monkeypatch, *flags: str, count: int = 3) -> list[int]:
+    """Runs all shards of `run`, the last one first. Returns: how many images each saw."""
+    seen = []
+    for number in range(count, 0, -1):
+        estimator = Sums()
+        run(folder, monkeypatch, *flags, "--shard", f"{number}/{count}", estimator=estimator)
+        seen.append(estimator.seen)
+    return seen[::-1]
+
+
+def test_shards_give_the_table_of_one_program(folder, monkeypatch, capsys):
+    (folder / "bad.jpg").write_bytes(b"no image")
+    (folder / "notes.txt").touch()
+    csv = run(folder, monkeypatch)
+    whole, told = csv.read_bytes(), capsys.readouterr().out
+    csv.unlink()
+    seen = shards(folder, monkeypatch)
+    assert sum(seen) == 11
+    assert min(seen) > 0
+    shown = capsys.readouterr().out
+    assert f"shard 3/3: {seen[2]} of 12 images annotated -> {csv}.3-of-3.journal" in shown
+    assert "the same command with --merge 3 in place of --shard 3/3" in shown
+    assert sorted(path.name for path in csv.parent.iterdir()) == [f"{csv.name}.{k}-of-3.journal" for k in (1, 2, 3)]
+    estimator = Sums()
+    assert run(folder, monkeypatch, "--merge", "3", estimator=estimator).read_bytes() == whole
+    assert estimator.seen == 0
+    merged = capsys.readouterr().out
+    assert set(told.splitlines()) - set(merged.splitlines()) == {
+        line for line in told.splitlines() if "images/s" in line
+    }
+    assert [path.name for path in csv.parent.iterdir()] == [csv.name]
+    for number in range(2):  # new images: the rows that are there stay
+        Image.new("RGB", (10, 20)).save(folder / f"0000_{number}.png")
+    assert shards(folder, monkeypatch, "--batch_size", "1", count=2) == [1, 1]
+    assert run(folder, monkeypatch, "--batch_size", "1", "--merge", "2").read_bytes().startswith(whole)
+    assert len(read_annotations(csv)) == 13
+
+
+def test_a_shard_that_was_killed_goes_on(folder, monkeypatch):
+    csv = run(folder, monkeypatch)
+    whole = csv.read_bytes()
+    csv.unlink()
+    seen = shards(folder, monkeypatch)
+    journal = Path(f"{csv}.2-of-3.journal")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:2]) + lines[2][:20])
+    message = (
+        rf"{journal}: shard 2/3 was stopped: {len(lines) - 2} of its {len(lines) - 1} images are missing; run the "
+    )
+    with pytest.raises(InputError, match=message + "command with --shard 2/3, which goes on"):
+        run(folder, monkeypatch, "--merge", "3")
+    assert not csv.exists()
+    estimator = Sums()
+    run(folder, monkeypatch, "--shard", "2/3", estimator=estimator)
+    assert estimator.seen <= seen[1]
+    assert run(folder, monkeypatch, "--merge", "3").read_bytes() == whole
+
+
+def test_shards_of_other_settings_or_images_are_refused(folder, monkeypatch):
+    csv = folder.parents[1] / "annotations" / "mine-annotation-test.csv"
+    with pytest.raises(InputError, match="3 of 3 shards are missing"):
+        run(folder, monkeypatch, "--merge", "3")
+    run(folder, monkeypatch, "--shard", "1/3")
+    for flags, named in (
+        (["--batch_size", "2"], "batch_size"),
+        (["--colour_order", "bgr"], "colour_order"),
+    ):
+        with pytest.raises(InputError, match=rf"1-of-3.journal: this run was begun with other settings \({named}\)"):
+            run(folder, monkeypatch, *flags, "--shard", "1/3")
+    with pytest.raises(InputError, match=r"2 of 3 shards are missing: 2/3, 3/3"):
+        run(folder, monkeypatch, "--merge", "3")
+    run(folder, monkeypatch, "--shard", "3/3")
+    Path(f"{csv}.2-of-3.journal").write_bytes(Path(f"{csv}.1-of-3.journal").read_bytes())
+    with pytest.raises(InputError, match=r"2-of-3.journal: this run was begun with other settings \(shard\)"):
+        run(folder, monkeypatch, "--merge", "3")
+    run(folder, monkeypatch, "--overwrite", "--shard", "2/3")
+    with Path(folder / "0001_c1.png").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(InputError, match=r"1-of-3.journal: this run was begun with other settings \(images\)"):
+        run(folder, monkeypatch, "--merge", "3")
+    with (
+        only_program(Path(f"{csv}.2-of-3.lock")),
+        pytest.raises(InputError, match=r"^shard 2/3 of .*test.csv: in use by process"),
+    ):
+        run(folder, monkeypatch, "--shard", "2/3")
+    assert not csv.exists()
+
+
 def test_bad_flags(folder, monkeypatch, tmp_path):
     with pytest.raises(InputError, match="--batch_size must be 1 or more, got 0"):
         run(folder, monkeypatch, "--batch_size", "0")
@@ -360,11 +448,12 @@ def test_journal_keeps_whole_lines_only(tmp_path):
 
 def test_batches_are_of_one_size_and_do_not_depend_on_what_is_done(folder):
     names = sorted(path.name for path in folder.iterdir())
-    whole = [batch.names for batch in read_batches(folder, names, 3, set())]
+    batches = divide(folder, names, 3)
+    whole = [batch.names for batch in read_batches(folder, batches, set())]
     assert sorted(name for batch in whole for name in batch) == names
     assert max(map(len, whole)) == 3
-    for batch in read_batches(folder, names, 3, set()):
+    for batch in read_batches(folder, batches, set()):
         assert batch.images is not None
         np.testing.assert_array_equal(batch.images, [read_image(folder / name) for name in batch.names])
     done = {*whole[0], whole[1][0]}
-    assert [batch.names for batch in read_batches(folder, names, 3, done)] == whole[1:]
+    assert [batch.names for batch in read_batches(folder, batches, done)] == whole[1:]

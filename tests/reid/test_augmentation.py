@@ -17,6 +17,7 @@ from crashes import Killed, Mortal
 from PIL import Image
 
 from pose_gan.config import ModelConfig
+from pose_gan.data.shards import Shard
 from pose_gan.errors import InputError
 from pose_gan.files.images import read_image
 from pose_gan.files.lock import LOCK, only_program
@@ -26,7 +27,7 @@ from pose_gan.poses.drawing import to_uint8
 from pose_gan.poses.keypoints import read_annotations, write_annotations
 from pose_gan.poses.skeleton import COCO18
 from pose_gan.programs import reid_augment
-from pose_gan.reid.augmentation import Shard, augment, needs_of
+from pose_gan.reid.augmentation import augment, merge, needs_of
 from pose_gan.reid.augmentation_plan import plan_augmentation
 from pose_gan.reid.images import generated_name, read_images
 
@@ -120,6 +121,50 @@ def test_shards_make_the_files_of_the_whole(plan_of, generator, tmp_path):
     ]
     assert sum(map(len, apart)) == len(whole)
     assert apart[0] | apart[1] | apart[2] == whole
+    merge(generator, plan, tmp_path / "shards", 3, 4)
+    for k in (1, 2, 3):
+        shutil.copytree(tmp_path / f"apart{k}", tmp_path / "copied", dirs_exist_ok=True)
+    merge(generator, plan, tmp_path / "copied", 3, 4)
+    for place in ("shards", "copied"):
+        assert {path.name for path in (tmp_path / place).iterdir()} == {
+            path.name for path in (tmp_path / "whole").iterdir()
+        }
+
+
+def test_a_merge_tells_what_is_missing_and_of_which_shard(plan_of, generator, tmp_path):
+    plan, out = plan_of(), tmp_path / "out"
+    with pytest.raises(InputError, match="out: no such folder; run the command with --shard 1/3"):
+        merge(generator, plan, out, 3, 4)
+    for k in (1, 3):
+        augment(generator, plan, out, Shard(k, 3), 4)
+    with pytest.raises(InputError, match=r"1 of 3 shards are missing: 2/3 \(no augmentation.2-of-3.json\)"):
+        merge(generator, plan, out, 3, 4)
+    augment(generator, plan, out, Shard(2, 3), 4)
+    (out / plan.files[-1]).unlink()
+    cut = out / plan.files[0]
+    cut.write_bytes(cut.read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"2 of 27 generated images are missing \(1 of shard 1/3, 1 of shard 3/3\)"):
+        merge(generator, plan, out, 3, 4)
+    augment(generator, plan, out, Shard(1, 3), 4)
+    augment(generator, plan, out, Shard(3, 3), 4)
+    (out / plan.real[1]).unlink()
+    with pytest.raises(InputError, match=rf"{plan.real[1]}: no such file \(1 real images of shard 2/3 are missing\)"):
+        merge(generator, plan, out, 3, 4)
+    with Shard(3, 3).alone(out), pytest.raises(InputError, match=r"shard 3/3 of .*: in use by process"):
+        merge(generator, plan, out, 3, 4, real="none")
+    merge(generator, plan, out, 3, 4, real="none")
+    assert [path.name for path in out.glob("*.json")] == ["augmentation.json"]
+
+
+def test_a_shard_of_other_settings_that_was_copied_in_is_refused(plan_of, generator, tmp_path):
+    """The record of the last folder that was copied lies over those of the others."""
+    for k, seed in ((2, 1), (1, 0)):
+        augment(generator, plan_of(seed=seed), tmp_path / f"out{k}", Shard(k, 2), 4)
+        shutil.copytree(tmp_path / f"out{k}", tmp_path / "out", dirs_exist_ok=True)
+    with pytest.raises(
+        InputError, match=r"made with another seed; give the same settings, which augmentation.2-of-2.json"
+    ):
+        merge(generator, plan_of(), tmp_path / "out", 2, 4)
 
 
 def test_after_a_kill_it_goes_on_and_ends_with_the_same_files(plan_of, generator, tmp_path):
@@ -324,7 +369,12 @@ def test_the_verb(tiny_data, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "9 images in" in shown
     assert "9 sources of 3 persons, 2 target poses each: 18 images" in shown
-    assert "shard 2/2: 8 images generated in " in shown
+    assert "shard 2/2: 10 images generated in " in shown
     assert len(rows_of(tmp_path / "out")) == 18
+    with pytest.raises(InputError, match=r"1 of 2 shards are missing: 1/2"):
+        reid_augment.main([*words.split(), "--merge", "2"])
+    reid_augment.main([*words.split(), "--shard", "1/2"])
+    assert reid_augment.main([*words.split(), "--merge", "2"]) == 0
+    assert "all 2 shards are there and whole" in capsys.readouterr().out
     with pytest.raises(InputError, match=r"none.csv: no such file; pose-gan data annotate"):
         reid_augment.main([*words.split(), "--annotations", "none.csv"])
