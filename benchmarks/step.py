@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+import keras
 import tensorflow as tf
 
 from benchmarks import skip
@@ -248,7 +249,10 @@ def make_parts(gan: GAN, batch: dict[str, tf.Tensor], window: int) -> Calls:
     return dict(zip(_PARTS, calls, strict=True))
 
 
-def feature_model(config: RunConfig):
-    """The VGG layers that the reconstruction loss uses, as a Keras model; None if the loss compares pixels."""
+def feature_model(config: RunConfig) -> keras.Model | None:
+    """The VGG layers that the reconstruction loss uses, as a model of images of the run's size; None: it has none."""
     layers = config.loss.content_layers
-    return VGGFeatures(layers, "random").model if layers else None
+    if not layers:
+        return None
+    image = keras.Input((*config.model.image_size, 3))
+    return keras.models.clone_model(VGGFeatures(layers, "random").model, input_tensors=image)

@@ -32,6 +32,7 @@ from pose_gan.layers import (
     SpatialTransformer,
     UniformTransform,
 )
+from pose_gan.layers.forms import use_fast_forms
 from pose_gan.layers.up_conv import UpConv2D
 
 WARPED_SKIPS = 4  # the first ones of the appearance stream; deeper maps are too small to move
@@ -291,7 +292,11 @@ def _similarity(source: list[Tensor], target: list[Tensor], config: ModelConfig)
 
 
 def compiled(generator: keras.Model, dropout: bool = False) -> Callable[[dict[str, Any]], tf.Tensor]:
-    """The generator as a graph: batch (input name → values) → images. It is traced once for all batch sizes."""
+    """The generator as a graph: batch (input name → values) → images. It is traced once for all batch sizes.
+
+    On a CPU, the generator computes in the forms of `layers.forms` from now on; its files stay as they are.
+    """
+    use_fast_forms(generator)
     inputs = {tensor.name: tensor for tensor in generator.inputs}
     signature = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
     graph = tf.function(lambda values: generator(values, training=dropout), input_signature=[signature])

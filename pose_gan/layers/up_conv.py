@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from pose_gan.layers.base import register
+from pose_gan.layers.strided import KERNEL, STRIDE, convolve_transposed
 
-KERNEL, STRIDE = 4, 2
 SMALL_MAP = 128  # pixels; on larger maps the library's own operator is as fast or faster
 
 
@@ -36,50 +36,10 @@ class UpConv2D(keras.layers.Conv2DTranspose):
         places = inputs.shape[1:3]
         if None in places or places[0] * places[1] > SMALL_MAP:
             return super().call(inputs)
-        return _multiply_and_add(inputs, tf.convert_to_tensor(self.kernel))
+        return convolve_transposed(inputs, tf.convert_to_tensor(self.kernel))[:, 1:-1, 1:-1]
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for name in ("kernel_size", "strides", "padding", "use_bias"):
             del config[name]
         return config
-
-
-@tf.custom_gradient
-def _multiply_and_add(features: tf.Tensor, kernel: tf.Tensor):
-    """The transposed convolution as `features · kernelᵀ`; each product is added to the output pixel it belongs to.
-
-    Args: features `(B, h, w, C)`; kernel `(4, 4, filters, C)`. Returns `(B, 2h, 2w, filters)`.
-    """
-    height, width, channels = features.shape[1:]
-    filters = kernel.shape[2]
-    rows = tf.reshape(features, [-1, channels])
-    matrix = tf.reshape(kernel, [-1, channels])  # (16 · filters, C): taps in the order (y, x, filter)
-    products = tf.reshape(tf.matmul(rows, matrix, transpose_b=True), [-1, height, width, KERNEL**2 * filters])
-
-    def tap(y: int, x: int) -> tf.Tensor:
-        start = (y * KERNEL + x) * filters
-        return products[..., start : start + filters]
-
-    # Input pixel i adds tap k to output pixel 2i + k − 1, which is phase k % 2 of block i + k // 2.
-    phases = [
-        tf.add_n(
-            [
-                tf.pad(tap(2 * a + p, 2 * b + q), [[0, 0], [a, 1 - a], [b, 1 - b], [0, 0]])
-                for a in (0, 1)
-                for b in (0, 1)
-            ]
-        )
-        for p in (0, 1)
-        for q in (0, 1)
-    ]
-    upsampled = tf.nn.depth_to_space(tf.concat(phases, axis=-1), STRIDE)[:, 1:-1, 1:-1]
-
-    def gradient(upstream: tf.Tensor):
-        sides = [1, KERNEL, KERNEL, 1], [1, STRIDE, STRIDE, 1]
-        patches = tf.image.extract_patches(upstream, *sides, [1, 1, 1, 1], "SAME")
-        patches = tf.reshape(patches, [-1, KERNEL**2 * filters])
-        to_features = tf.reshape(tf.matmul(patches, matrix), tf.shape(features))
-        return to_features, tf.reshape(tf.matmul(patches, rows, transpose_a=True), kernel.shape)
-
-    return tf.ensure_shape(upsampled, [None, 2 * height, 2 * width, filters]), gradient
