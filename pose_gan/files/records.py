@@ -7,7 +7,7 @@ change both would be as long as this module.
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 import types
 import typing
 from typing import Any, Literal, TypeVar
@@ -65,7 +65,7 @@ def _value(value: Any, hint: Any, where: str) -> Any:
         return value
     if dataclasses.is_dataclass(hint):
         return build(hint, value, where)  # pyright: ignore[reportArgumentType]
-    if hint is float and type(value) in (int, float) and math.isfinite(value):
+    if hint is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:  # not NaN
         return float(value)
     if hint is float or type(value) is not hint:
         kinds = {str: "a text", bool: "true or false", int: "a whole number", float: "a finite number"}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import stat
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,13 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Writes indented JSON, atomically. Raises TypeError or ValueError for a value that JSON cannot hold."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_text(path, text.encode("utf-8", "backslashreplace").decode())  # bytes of file names that are no text
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV with `\\n` line ends."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue()
 
 
 def read_text(path: str | os.PathLike[str], encoding: str = "utf-8", limit: int = MAX_JSON) -> str:

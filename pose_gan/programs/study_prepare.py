@@ -56,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     for flag, default, text in (
         ("--count_real", 55, "real images in the main part"),
         ("--count_generated", 55, "generated images in the main part, per system"),
-        ("--practice", None, "images before the main part, which never count (default: 10 of paper, 0 of pg2)"),
+        ("--practice", None, "images before the main part, that never count (default: 10; 0 with pg2 or no main part)"),
         ("--comparisons", 0, "questions which of two generated images is more like the target, per pair of systems"),
     ):
         text += "" if default is None else f" (default: {default})"
@@ -109,6 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     check_free(args.output_dir)
     systems, real = sources(args)
+    judged = args.count_real or args.count_generated
+    practice = args.practice if args.practice is not None else PRACTICE[args.protocol] if judged else 0
     size = args.image_size or next(iter(systems[0].generated.values())).read().shape[:2]
     study = Study(
         seed=args.seed,
@@ -117,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         systems_per_rater=args.systems_per_rater,
         count_real=args.count_real,
         count_generated=args.count_generated,
-        practice=PRACTICE[args.protocol] if args.practice is None else args.practice,
+        practice=practice,
         comparisons=args.comparisons,
         image_size=size,
         display_ms=args.display_ms,
@@ -126,9 +128,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         introduction=INTRODUCTION if text is None else text,
     )
     made = prepare(args.output_dir, study, systems, real, command_line("study prepare", argv))
-    parts = [f"{study.practice} images for practice"] if study.practice else []
-    parts += [f"{study.count_real} real and {study.count_generated * study.systems_per_rater} generated images"]
-    parts += [f"{len(made.comparisons)} comparisons"] if made.comparisons else []
+    parts = [f"{_number(study.practice, 'image')} for practice"] if study.practice else []
+    generated = study.count_generated * study.systems_per_rater
+    parts += [f"{study.count_real} real and {generated} generated images"] if judged else []
+    parts += [_number(len(made.comparisons), "comparison")] if made.comparisons else []
     print(f"{args.output_dir}: {len(made.images)} images; a rater judges {', then '.join(parts)}")
     for remark in made.study.remarks:
         print(f"note: {remark}")
@@ -171,8 +174,12 @@ def _introduction(path: str | None) -> str | None:
     return text
 
 
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def _count(text: str) -> int:
-    """Type of flags that take a number from 0."""
+    """Type of flags that take a whole number."""
     if not text.isdecimal() or int(text) > 1_000_000:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 1000000, got {text!r}")
     return int(text)

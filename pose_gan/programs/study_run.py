@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
+import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -110,10 +112,11 @@ def _rehearsal(args: argparse.Namespace) -> Rehearsal | None:
 
 
 def _token(folder: Path) -> str:
-    """The token of the study's addresses, which stays the same."""
+    """The token of the study's addresses, which stays the same. A damaged one is replaced."""
     path = folder / TOKEN
-    if path.exists() and (token := read_text(path).strip()):
-        return token
+    with contextlib.suppress(FileNotFoundError, InputError, UnicodeDecodeError):
+        if re.fullmatch(r"[A-Za-z0-9_-]{16,}", token := read_text(path, limit=1000).strip()):
+            return token
     token = secrets.token_urlsafe(16)
     write_text(path, token)
     path.chmod(0o600)
@@ -125,8 +128,8 @@ def _how_many(folder: StudyFolder) -> str:
     from pose_gan.study.answers import read_raters, state_of
 
     raters = read_raters(folder)
-    whole = [file for file in raters if state_of(file.events).finished]
-    simulated = sum(file.rater.simulated for file in whole)
-    words = f"{folder.folder}: {len(whole)} {'rater is' if len(whole) == 1 else 'raters are'} whole"
+    finished = [file for file in raters if state_of(file.events).finished]
+    simulated = sum(file.rater.simulated for file in finished)
+    words = f"{folder.folder}: {len(finished)} {'rater has' if len(finished) == 1 else 'raters have'} finished"
     words += f" ({simulated} of a rehearsal)" if simulated else ""
-    return words + (f", {rest} did not come to the end" if (rest := len(raters) - len(whole)) else "")
+    return words + (f", {rest} did not come to the end" if (rest := len(raters) - len(finished)) else "")

@@ -12,6 +12,7 @@ from pose_gan.files.folders import make_folder
 from pose_gan.files.text import write_json, write_text
 from pose_gan.programs.score_flags import seed
 from pose_gan.programs.verbs import command_line, verb_parser
+from pose_gan.study.counting import TOLERANCE_MS
 from pose_gan.study.plan import PROTOCOLS
 
 OVER = ("raters", "both")
@@ -38,9 +39,10 @@ def build_parser() -> argparse.ArgumentParser:
     counted.add_argument(
         "--tolerance_ms",
         type=_milliseconds,
-        default=50.0,
+        default=TOLERANCE_MS,
         metavar="MS",
-        help="leave out an image that was shown longer or shorter than asked for by more than this (default: 50)",
+        help="leave out an image that was shown longer or shorter than asked for by more than this "
+        f"(default: {TOLERANCE_MS:g})",
     )
     counted.add_argument("--simulated", action="store_true", help="score the simulated raters of a rehearsal")
     intervals = parser.add_argument_group("intervals")

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +34,7 @@ from pose_gan.study.plan import StudyFolder
 IMAGE_ANSWERS = ("real", "generated", None)
 COMPARISON_ANSWERS = ("first", "second", None)
 LONGEST = 4000  # bytes of a line
-_NAME = re.compile(r"r(\d{3,6})\.jsonl")
+_NAME = re.compile(r"r([0-9]{3,9})\.jsonl")
 
 Event = dict[str, Any]
 
@@ -72,7 +71,7 @@ class Rater:
 
 
 def _number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value >= 0
+    return type(value) in (int, float) and 0 <= value < 10**9  # not NaN
 
 
 def _count(value: Any) -> bool:
@@ -206,7 +205,7 @@ class RaterFile:
         file = cls(path, rater, [])
         try:
             file._write(asdict(rater))
-        except OSError:
+        except (OSError, InputError):
             path.unlink()  # the number stays free
             raise
         return file
@@ -221,9 +220,12 @@ class RaterFile:
         if not _NAME.fullmatch(path.name) or not path.is_file():
             raise InputError(f"{folder.raters}: no rater {rater[:60]!r}")
         content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.truncate(path, whole)
+        if content and not content.endswith(b"\n"):
+            if _is_whole(content):
+                with path.open("ab") as end:
+                    end.write(b"\n")
+            else:
+                os.truncate(path, content.rfind(b"\n") + 1)
         file = _read(path)
         if file is None:
             raise InputError(f"{path}: holds no rater; delete it")
@@ -235,7 +237,7 @@ class RaterFile:
         Returns: the event as it was written.
         Raises: InputError: it is no event. OSError: it could not be written; then the file is as it was.
         """
-        event = check_event({"time": now(), **event}, str(self.path))
+        event = check_event({"time": now(), **event}, self.path.name)
         self._write(event)
         self.events.append(event)
         return event
@@ -243,7 +245,7 @@ class RaterFile:
     def _write(self, line: Mapping[str, Any]) -> None:
         data = memoryview(f"{json.dumps(line, allow_nan=False)}\n".encode())
         if len(data) > LONGEST:
-            raise InputError(f"{self.path}: a line of {len(data):,} bytes; at most {LONGEST:,} are written")
+            raise InputError(f"{self.path.name}: a line of {len(data):,} bytes; at most {LONGEST:,} are written")
         with self.path.open("ab", buffering=0) as file:
             before = file.tell()
             try:
@@ -269,26 +271,41 @@ def read_raters(folder: StudyFolder) -> list[RaterFile]:
 
 
 def _path(folder: StudyFolder, number: int) -> Path:
-    return folder.raters / f"r{number:03d}.jsonl"
+    return folder.raters / _file_name(number)
+
+
+def _file_name(number: int) -> str:
+    return f"r{number:03d}.jsonl"
 
 
 def _numbers(folder: Path) -> list[int]:
+    """The numbers of the raters' files. Files of other names, `r0001.jsonl` too, are no raters'."""
     matches = (_NAME.fullmatch(path.name) for path in folder.iterdir())
-    return [int(match[1]) for match in matches if match]
+    return [number for match in matches if match and match[0] == _file_name(number := int(match[1]))]
 
 
 def _read(path: Path) -> RaterFile | None:
     """The content of a file; None: not even its first line is complete."""
-    lines = path.read_bytes().split(b"\n")[:-1]
+    content = path.read_bytes()
+    lines = (content + b"\n" if _is_whole(content) else content).split(b"\n")[:-1]
     values = [_json(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
     if not values:
         return None
     browser = values[0].pop("browser", {}) if isinstance(values[0], dict) else {}
     rater = build(Rater, values[0], f"{path}, line 1")
-    if f"{rater.rater}.jsonl" != path.name or path.name != f"r{rater.number:03d}.jsonl":
+    if f"{rater.rater}.jsonl" != path.name or path.name != _file_name(rater.number):
         raise InputError(f"{path}, line 1: is of rater {rater.rater}, number {rater.number}; rename the file back")
     events = [check_event(event, f"{path}, line {number}") for number, event in enumerate(values[1:], start=2)]
     return RaterFile(path, Rater(**{**vars(rater), "browser": browser}), events)
+
+
+def _is_whole(content: bytes) -> bool:
+    """Whether only the end of the last line is missing, as after some editors. No part of a line is JSON."""
+    try:
+        json.loads(content[content.rfind(b"\n") + 1 :])
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _json(line: bytes, where: str) -> Any:

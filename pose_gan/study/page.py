@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pose_gan.evaluation.pages import data_url, page_template
-from pose_gan.files.images import read_image
 from pose_gan.files.text import write_text
 from pose_gan.study.scoring import StudyScores, Votes
 from pose_gan.study.tables import (
@@ -46,7 +45,7 @@ def write_page(
         title: title of the page.
         settings: name → value, shown by `str`.
         command: the command line, to be shown.
-    Raises: InputError: an image cannot be read.
+    Raises: InputError: an image cannot be read, or is not the one that was prepared.
     """
     folder = scores.answers.folder
     groups = []
@@ -80,7 +79,7 @@ def write_page(
 def _card(scores: StudyScores, votes: Votes) -> dict[str, Any]:
     image = votes.image
     return {
-        "url": data_url(read_image(scores.answers.folder.image_path(image.number))),
+        "url": data_url(scores.answers.folder.content(image.number)),
         "number": f"{image.number:04d}",
         "share": round(100 * votes.wrong / votes.total),
         "count": f"{votes.wrong} of {votes.total}",

@@ -4,7 +4,7 @@
 STUDY/
   study.json        the settings
   images/0001.png   the images; their numbers are shuffled over classes and systems
-  key.csv           image,part,kind,system,from,to: what each number is
+  key.csv           image,part,kind,system,from,to,sha256: what each number is, and the digest of its file
   comparisons.csv   number,target,first,second,first_system,second_system (image numbers), if there are comparisons
   raters/r001.jsonl the answers of a rater; see `answers`
 ```
@@ -13,6 +13,7 @@ STUDY/
 from __future__ import annotations
 
 import csv
+import hashlib
 import itertools
 import json
 import math
@@ -31,13 +32,19 @@ from pose_gan.files.text import read_lines, read_text
 
 FORMAT = 1
 SETTINGS, IMAGES, KEY, COMPARISONS, RATERS = "study.json", "images", "key.csv", "comparisons.csv", "raters"
-KEY_COLUMNS = ("image", "part", "kind", "system", "from", "to")
+KEY_COLUMNS = ("image", "part", "kind", "system", "from", "to", "sha256")
 COMPARISON_COLUMNS = ("number", "target", "first", "second", "first_system", "second_system")
 Protocol = Literal["paper", "pg2"]
 Part = Literal["practice", "main", "comparison"]
 Kind = Literal["real", "generated", "target"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 FIRST_DROPPED = 10  # answers of the main part that the protocol pg2 takes as practice
+LIMITS = {  # of the settings that are numbers
+    **dict.fromkeys(("seed", "salt"), (0, 2**64)),
+    **dict.fromkeys(("count_real", "count_generated", "practice", "comparisons"), (0, 10**6)),
+    **{"systems_per_rater": (1, 10**6), "image_size": (1, 4096), "display_ms": (1, 600_000), "scale": (1, 100)},
+    "answer_limit_s": (0.1, 86_400),
+}
 
 Row = TypeVar("Row")
 
@@ -63,6 +70,8 @@ class Study:
         answer_limit_s: seconds until a question goes on without an answer; None: it waits.
         introduction: what raters read first; paragraphs are separated by empty lines.
         remarks: what a reader of the scores must know of the images.
+        salt: a number that the images give. With the seed, it decides the numbers of the images and the raters' orders,
+            so that nobody who knows the seed can tell from them what an image is.
     """
 
     seed: int
@@ -79,20 +88,18 @@ class Study:
     answer_limit_s: float | None = None
     introduction: str = ""
     remarks: tuple[str, ...] = ()
+    salt: int = 0
 
     def __post_init__(self) -> None:
-        lowest = {"seed": 0, "count_real": 0, "count_generated": 0, "practice": 0, "comparisons": 0}
-        for name, least in {**lowest, "systems_per_rater": 1, "display_ms": 1, "scale": 1}.items():
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be {least} or more, got {getattr(self, name)}")
+        for name, (least, most) in LIMITS.items():
+            values = getattr(self, name)
+            for value in values if isinstance(values, Sequence) else (values,):
+                if value is not None and not least <= value <= most:
+                    raise InputError(f"{name} must be {least} to {most}, got {value}")
         if not self.systems or len(set(self.systems)) < len(self.systems) or not all(self.systems):
             raise InputError(f"systems need one name each, got {', '.join(map(repr, self.systems)) or 'none'}")
         if self.systems_per_rater > len(self.systems):
             raise InputError(f"systems_per_rater is {self.systems_per_rater}, but there are {len(self.systems)}")
-        if min(self.image_size) < 1:
-            raise InputError(f"image_size must be above 0, got {self.image_size[0]}x{self.image_size[1]}")
-        if self.answer_limit_s is not None and self.answer_limit_s <= 0:
-            raise InputError(f"answer_limit_s must be above 0, got {self.answer_limit_s}")
 
     @property
     def practice_generated(self) -> int:
@@ -115,6 +122,7 @@ class Image:
         kind: `real`, `generated`, or the `target` of a comparison.
         system: what generated it; empty for real images.
         source, target: names of the pair's images, as far as they are known; of a real image, `target` is its name.
+        sha256: hexadecimal digest of its file.
     """
 
     number: int
@@ -123,6 +131,7 @@ class Image:
     system: str
     source: str
     target: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,6 +179,14 @@ class StudyFolder:
     def image_path(self, number: int) -> Path:
         return image_path(self.folder, number)
 
+    def content(self, number: int) -> bytes:
+        """The file of an image. Raises InputError: it is not the one that was prepared."""
+        path = self.image_path(number)
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.images[number].sha256:
+            raise InputError(f"{path}: is not the image that was prepared; put it back, or prepare the study again")
+        return content
+
     @property
     def raters(self) -> Path:
         """The folder of the raters' files, which may be absent."""
@@ -188,7 +205,7 @@ def image_path(folder: Path, number: int) -> Path:
 
 
 def trials_of(folder: StudyFolder, rater_number: int) -> list[Trial]:
-    """The trials of a rater in their order, which the study's seed and the rater's number decide.
+    """The trials of a rater in their order, which the study's seed and salt and the rater's number decide.
 
     Practice comes first, then the main part, then the comparisons; each of them is shuffled. Of a rater's comparisons,
     half (or one more) are swapped.
@@ -198,7 +215,7 @@ def trials_of(folder: StudyFolder, rater_number: int) -> list[Trial]:
         rater_number: from 1.
     """
     study = folder.study
-    random, systems = np.random.default_rng([study.seed, rater_number]), study.systems_of(rater_number)
+    random, systems = np.random.default_rng([study.seed, study.salt, rater_number]), study.systems_of(rater_number)
     in_turn = zip(*(folder.of("practice", "generated", system) for system in systems), strict=True)
     practice = list(itertools.islice(itertools.chain.from_iterable(in_turn), study.practice_generated))
     parts = [
@@ -229,10 +246,8 @@ def read_study(folder: str | os.PathLike[str]) -> StudyFolder:
     folder = Path(folder)
     study = _settings(folder)
     images = {one.number: one for one in _rows(folder / KEY, KEY_COLUMNS, _image)}
-    comparisons: dict[int, Comparison] = {}
-    if study.comparisons:
-        rows = _rows(folder / COMPARISONS, COMPARISON_COLUMNS, _comparison)
-        comparisons = {one.number: one for one in rows}
+    rows = _rows(folder / COMPARISONS, COMPARISON_COLUMNS, _comparison) if study.comparisons else ()
+    comparisons = {one.number: one for one in rows}
     found = StudyFolder(folder, study, dict(sorted(images.items())), dict(sorted(comparisons.items())))
     _check_counts(found)
     for one in found.comparisons.values():
@@ -253,8 +268,7 @@ def _settings(folder: Path) -> Study:
         record = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as JSON: {reason(error)}") from None
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        got = record.get("format") if isinstance(record, dict) else None
+    if (got := record.get("format") if isinstance(record, dict) else None) != FORMAT:
         raise InputError(f"{path}: format {got!r} of a study is not known; this version reads format {FORMAT}")
     return build(Study, record.get("study"), f"{path}: study")
 
@@ -291,7 +305,8 @@ def _image(cell: dict[str, str], where: str) -> Image:
     for column, allowed in (("part", get_args(Part)), ("kind", get_args(Kind))):
         if cell[column] not in allowed:
             raise InputError(f"{where}: {column} {cell[column][:60]!r} is not known; allowed: {', '.join(allowed)}")
-    return Image(_number(cell, "image", where), part, kind, cell["system"], cell["from"], cell["to"])  # pyright: ignore[reportArgumentType]
+    number, (system, source, target, sha256) = _number(cell, "image", where), (cell[name] for name in KEY_COLUMNS[3:])
+    return Image(number, part, kind, system, source, target, sha256)  # pyright: ignore[reportArgumentType]
 
 
 def _comparison(cell: dict[str, str], where: str) -> Comparison:

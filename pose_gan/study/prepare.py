@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from PIL import Image as Pixels
 from pose_gan.errors import InputError
 from pose_gan.files.atomic import atomic_path
 from pose_gan.files.images import save_image
-from pose_gan.files.text import write_json, write_text
+from pose_gan.files.text import csv_text, write_json, write_text
 from pose_gan.study import plan
 from pose_gan.study.choice import Choice, Chosen, choose
 from pose_gan.study.plan import Study, StudyFolder, image_path, read_study
@@ -27,6 +27,8 @@ INTRODUCTION = """You will see images one after the other, each for a short time
 others were made by a computer program.
 
 After each image, say whether it was real or generated. If you are not sure, go by your first impression."""
+FEW = 4  # sizes that are listed
+VISIBLE = 0.03  # change of the proportions above which a remark is made
 HEIGHT = 400  # CSS pixels, about, in which an image is shown unless a scale is given
 
 
@@ -75,8 +77,8 @@ def prepare(
     pixels = [one.picture.read() for one in choice.images]
     _check_copies(choice.images, pixels)
     remarks = [*choice.remarks, *_sizes(choice.images, pixels, study), *_formats(choice.images)]
-    study = replace(study, remarks=(*study.remarks, *remarks))
-    numbers = (np.random.default_rng([study.seed, 0]).permutation(len(pixels)) + 1).tolist()
+    study = replace(study, remarks=(*study.remarks, *remarks), salt=_salt(pixels))
+    numbers = (np.random.default_rng([study.seed, study.salt]).permutation(len(pixels)) + 1).tolist()
     with atomic_path(folder) as temporary:
         (temporary / plan.IMAGES).mkdir(parents=True)
         for number, image in zip(numbers, pixels, strict=True):
@@ -88,30 +90,33 @@ def prepare(
     return read_study(folder)
 
 
+def _salt(pixels: Sequence[np.ndarray]) -> int:
+    """A number below 2**48 that the images give in the order of the choice, which is known to no rater."""
+    digest = hashlib.sha256()
+    for image in pixels:
+        digest.update(image.tobytes())
+    return int.from_bytes(digest.digest()[:6], "big")
+
+
 def _write_lists(folder: Path, choice: Choice, numbers: Sequence[int]) -> None:
     shown = sorted(zip(numbers, choice.images, strict=True))
     rows = [
-        (number, one.part, one.kind, one.system, _line(one.picture.source), _line(one.picture.target))
+        (number, one.part, one.kind, one.system, _line(one.picture.source), _line(one.picture.target), sha256)
         for number, one in shown
+        for sha256 in [hashlib.sha256(image_path(folder, number).read_bytes()).hexdigest()]
     ]
-    write_text(folder / plan.KEY, _csv(plan.KEY_COLUMNS, rows))
+    write_text(folder / plan.KEY, csv_text([plan.KEY_COLUMNS, *rows]))
     if choice.comparisons:
         rows = [
             (place, *(numbers[part] for part in one), *(choice.images[part].system for part in one[1:]))
             for place, one in enumerate(choice.comparisons, start=1)
         ]
-        write_text(folder / plan.COMPARISONS, _csv(plan.COMPARISON_COLUMNS, rows))
+        write_text(folder / plan.COMPARISONS, csv_text([plan.COMPARISON_COLUMNS, *rows]))
 
 
 def _line(name: str) -> str:
     """The name of a file on one line, and with its bytes that are no text as escapes."""
     return " ".join(name.splitlines()).encode("utf-8", "backslashreplace").decode()
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([columns, *rows])
-    return file.getvalue()
 
 
 # ------------------------------------------------------------------------------------- one size, one format
@@ -125,16 +130,27 @@ def _resampled(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _sizes(images: Sequence[Chosen], pixels: Sequence[np.ndarray], study: Study) -> list[str]:
     """Says which images were brought to the common size, and from which sizes."""
-    found: dict[str, Counter[tuple[int, ...]]] = {}
+    found: dict[str, list[tuple[int, ...]]] = {}
     for one, image in zip(images, pixels, strict=True):
         if image.shape[:2] != study.image_size:
-            found.setdefault(_class(one), Counter())[image.shape[:2]] += 1
-    to = _text(study.image_size)
-    return [
-        f"Images were resampled (Lanczos) to {to} pixels (height x width), which raters may see: {name}, "
-        f"{sum(sizes.values())} images of {', '.join(map(_text, sorted(sizes)))}."
-        for name, sizes in found.items()
-    ]
+            found.setdefault(_class(one), []).append(image.shape[:2])
+    to, (height, width) = _text(study.image_size), study.image_size
+    remarks = []
+    for name, sizes in found.items():
+        different = list(map(_text, sorted(set(sizes))))
+        if len(different) > FEW:
+            different = [f"{len(different)} sizes from {different[0]} to {different[-1]}"]
+        remarks.append(
+            f"Images were resampled (Lanczos) to {to} pixels (height x width), which raters may see: {name}, "
+            f"{len(sizes)} images of {', '.join(different)}."
+        )
+        bent = sum(abs(math.log(one[1] * height / one[0] / width)) > math.log(1 + VISIBLE) for one in sizes)
+        if bent:
+            remarks.append(
+                f"People look wider or thinner than they were, by more than {100 * VISIBLE:.0f} %, in {bent} {name}: "
+                "they have other proportions. Cut them to one shape before."
+            )
+    return remarks
 
 
 def _formats(images: Sequence[Chosen]) -> list[str]:

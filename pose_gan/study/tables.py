@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from pose_gan.evaluation.published import DATASET_TITLES, PAPER, TABLE_2
 from pose_gan.evaluation.score_tables import aligned, latex
+from pose_gan.files.text import csv_text
 from pose_gan.study.counting import DISPLAY, Answers
 from pose_gan.study.plan import FIRST_DROPPED
 from pose_gan.study.scoring import Scores, StudyScores
@@ -190,7 +189,7 @@ def to_csv(scores: StudyScores) -> str:
         raters = 30 if one.counts else ""
         numbers = [f"{float(text) / 100:.6g}" if text else "" for text in (one.r2g, "", "", one.g2r, *("",) * 8)]
         rows.append([one.name, "published", one.dataset, raters, total, wrong, total, misses, *numbers])
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def _numbers(row: Scores) -> list[str]:
@@ -213,7 +212,7 @@ def answers_csv(answers: Answers) -> str:
         shown = ("" if number is None else number for number in (one.trial.image, one.trial.comparison))
         said = (one.kind, system, one.answer or "", wrong, *times, int(one.counts), one.left_out)
         rows.append([one.rater, one.trial.trial, one.trial.part, *shown, *said])
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def images_csv(scores: StudyScores) -> str:
@@ -222,10 +221,4 @@ def images_csv(scores: StudyScores) -> str:
     for one in scores.votes:
         image = one.image
         rows.append([image.number, image.kind, image.system, image.source, image.target, one.total, one.wrong])
-    return _csv(rows)
-
-
-def _csv(rows: Sequence[Sequence[Any]]) -> str:
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows(rows)
-    return file.getvalue()
+    return csv_text(rows)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -26,10 +27,9 @@ from typing import Any
 import tornado.web
 
 from pose_gan.errors import InputError
-from pose_gan.evaluation.pages import page_template
 from pose_gan.study.plan import SETTINGS, StudyFolder
 from pose_gan.web.raters import NoRater, NotWritten, OtherWindow, Raters
-from pose_gan.web.server import TYPES, File, Guard, Guarded, application, files_of
+from pose_gan.web.server import File, Guard, Guarded, application, files_of
 
 LARGEST = 1 << 16  # bytes of a request
 SECRET = r"([A-Za-z0-9_-]{32})"
@@ -87,7 +87,7 @@ class NewRater(Answer):
     def post(self) -> None:
         asked = self.body_table()
         secret = asked.get("secret")
-        if not isinstance(secret, str) or len(secret) != 32 or not secret.isascii():
+        if not isinstance(secret, str) or not re.fullmatch(SECRET, secret):
             raise InputError("secret: expected 32 random letters and digits")
         with self.in_words():
             self.finish({"rater": self._raters.begin(secret, asked.get("browser")).file.rater.rater})
@@ -129,10 +129,7 @@ def identity(folder: StudyFolder) -> str:
 
 
 def equally_long(images: Mapping[int, bytes]) -> dict[int, bytes]:
-    """PNGs with a chunk of zeros that makes all equally long. Raises InputError: one is no PNG."""
-    for number, content in images.items():
-        if not content.endswith(END_OF_PNG):
-            raise InputError(f"image {number} is no PNG, or something stands behind its end; prepare the study again")
+    """PNGs with a chunk of zeros that makes all equally long."""
     longest = max(map(len, images.values()), default=0)
     padded = {}
     for number, content in images.items():
@@ -150,12 +147,10 @@ def page(raters: Raters, guard: Guard, ended: asyncio.Event | None = None) -> to
         raters: of the study.
         guard: decides which requests are answered.
         ended: is set when the last rater of a rehearsal is through.
-    Raises: InputError: an image of the study is no PNG.
+    Raises: InputError: an image is not the one that was prepared.
     """
     folder = raters.folder
-    pictures = equally_long({number: folder.image_path(number).read_bytes() for number in folder.images})
-    style = page_template("style.css.j2").render().encode()
-    files = files_of("common", "study") | {"style.css": (TYPES[".css"], style)}
+    pictures = equally_long({number: folder.content(number) for number in folder.images})
     common = {"raters": raters, "ended": ended}
     handlers = [
         (r"/api/start", Start, common),
@@ -163,6 +158,6 @@ def page(raters: Raters, guard: Guard, ended: asyncio.Event | None = None) -> to
         (rf"/api/raters/{SECRET}", Todo, common),
         (rf"/api/raters/{SECRET}/events", Events, common),
         (r"/images/([0-9]{1,9})\.png", Picture, {"pictures": pictures}),
-        (r"/([A-Za-z0-9.-]{0,40})", File, {"files": files}),
+        (r"/([A-Za-z0-9.-]{0,40})", File, {"files": files_of("common", "study")}),
     ]
     return application(handlers, guard)

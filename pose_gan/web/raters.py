@@ -7,6 +7,7 @@ the same rater) are refused, and an image that was begun in it has been seen, an
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -172,14 +173,23 @@ class Raters:
         except OSError as error:
             raise self._not_written(error) from None
         self.new += 1
+        for other in [one for one, name in self._names.items() if name == file.rater.rater]:
+            del self._names[other]  # whose file was deleted; the name has another rater now
+            self._sessions.pop(other, None)
         self._names[digest] = file.rater.rater
         self._sessions[digest] = Session(file, trials_of(self.folder, file.rater.number))
         self._tell(f"{file.rater.rater} begins")
         return self._sessions[digest]
 
     def session(self, secret: str) -> Session:
-        """Raises: NoRater: nobody has this secret, or the file is gone, or is not of this kind of run."""
+        """The rater of a secret.
+
+        Raises: NoRater: nobody has this secret, or the file is gone, or is not of this kind of run. NotWritten: the
+            folder of the study is gone.
+        """
         digest = _digest(secret)
+        if digest in self._names and not self.folder.raters.is_dir():
+            raise self._not_written(FileNotFoundError(errno.ENOENT, "the folder is gone", str(self.folder.raters)))
         if digest in self._names and digest not in self._sessions:
             file = RaterFile.open(self.folder, self._names[digest])
             self._sessions[digest] = Session(file, trials_of(self.folder, file.rater.number))
@@ -213,7 +223,7 @@ class Raters:
             self._write(session, line)
         if line is not None and kind == "finished":
             self.finished += 1
-            self._tell(f"{session.file.rater.rater} is whole: {self._done(session)}")
+            self._tell(f"{session.file.rater.rater} has finished: {self._done(session)}")
         return line is not None
 
     def _load(self, session: Session, event: Table) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import hmac
 import importlib.resources
@@ -31,10 +32,13 @@ import tornado.netutil
 import tornado.web
 
 from pose_gan.errors import InputError, reason
+from pose_gan.evaluation.pages import page_template
 from pose_gan.web.addresses import LOOPBACK, address_of, names_of
 
 KEY_HEADER = "X-Key"
 COOKIE = "pose-gan"
+IDLE_S = 60.0  # seconds until a connection without requests is closed, so that nobody can hold all of them
+SLOWEST_S = 120.0  # seconds for the body of a request
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -191,8 +195,11 @@ class File(Guarded):
 
 
 def files_of(*folders: str) -> dict[str, tuple[str, bytes]]:
-    """The files of folders of `pose_gan/web/static` by name, with their types; `index.html` is also named ``."""
-    files: dict[str, tuple[str, bytes]] = {}
+    """The files of folders of `pose_gan/web/static` by name, with their types; `index.html` is also named ``.
+
+    They include `style.css`, which all pages of the package share.
+    """
+    files = {"style.css": (TYPES[".css"], page_template("style.css.j2").render().encode())}
     for folder in folders:
         for file in (importlib.resources.files("pose_gan.web") / "static" / folder).iterdir():
             suffix = f".{file.name.rpartition('.')[2]}"
@@ -219,11 +226,13 @@ def application(handlers: list[Any], guard: Guard, **settings: Any) -> tornado.w
 def bind(port: int, host: str = LOOPBACK[0]) -> list[socket.socket]:
     """Takes a port, so that a program knows early whether it can have it; 0: any free one.
 
-    Raises: InputError: it cannot be had.
+    Raises: InputError: it cannot be had, or `host` is no name of this machine.
     """
     try:
         return tornado.netutil.bind_sockets(port, host)
     except (OSError, OverflowError) as error:
+        if isinstance(error, socket.gaierror) or getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+            raise InputError(f"--host {host}: is no name or address of this machine ({reason(error)})") from None
         raise InputError(
             f"--port {port}: cannot be had on {host} ({reason(error)}); another program may use it: give another one, "
             "or 0 for any free one"
@@ -239,7 +248,13 @@ def listen(application: tornado.web.Application, sockets: list[socket.socket], l
         largest: number of bytes of the largest request; the connection of a larger one is closed.
     Returns: the server; its `stop()` ends it.
     """
-    server = tornado.httpserver.HTTPServer(application, max_body_size=largest, max_buffer_size=largest)
+    server = tornado.httpserver.HTTPServer(
+        application,
+        max_body_size=largest,
+        max_buffer_size=largest,
+        idle_connection_timeout=IDLE_S,
+        body_timeout=SLOWEST_S,
+    )
     server.add_sockets(sockets)
     return server
 

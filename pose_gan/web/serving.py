@@ -26,10 +26,9 @@ import tornado.web
 import tornado.websocket
 
 from pose_gan.errors import InputError
-from pose_gan.evaluation.pages import page_template
 from pose_gan.web.latest import Latest, Stale
 from pose_gan.web.photos import MAX_BYTES
-from pose_gan.web.server import TYPES, File, Guard, Guarded, application, files_of, table
+from pose_gan.web.server import File, Guard, Guarded, application, files_of, table
 from pose_gan.web.studio import Studio
 
 LARGEST = 2 * MAX_BYTES  # bytes of a request; up to this size the answer says in words that it is too large
@@ -159,8 +158,6 @@ class Live(tornado.websocket.WebSocketHandler, Answer):
 def page(studio: Studio, guard: Guard | None = None) -> tornado.web.Application:
     """The application of the page."""
     common = {"studio": studio, "latest": Latest(), "pages": set()}
-    style = page_template("style.css.j2").render().encode()
-    files = files_of("common", "serve") | {"style.css": (TYPES[".css"], style)}
     handlers = [
         (r"/api/start", Start, common),
         (r"/api/images", ImageList, common),
@@ -171,6 +168,6 @@ def page(studio: Studio, guard: Guard | None = None) -> tornado.web.Application:
         (r"/api/rows", Rows, common),
         (r"/api/pose", PoseFile, common),
         (r"/api/live", Live, common),
-        (r"/([a-z0-9.-]{0,40})", File, {"files": files}),
+        (r"/([a-z0-9.-]{0,40})", File, {"files": files_of("common", "serve")}),
     ]
     return application(handlers, guard or Guard(), websocket_max_message_size=LARGEST_QUESTION)

@@ -71,7 +71,7 @@ def test_the_end_of_a_killed_program_is_cut_off(study):
     file = RaterFile.create(study, {})
     file.append(begun(1))
     whole = file.path.read_bytes()
-    for end in (b'{"event": "ans', b"\0\0\0", "ö".encode()[:1], b"{}"):
+    for end in (b'{"event": "ans', b"\0\0\0", "ö".encode()[:1], b"{"):
         file.path.write_bytes(whole + end)
         assert len(read_raters(study)[0].events) == 1
         assert file.path.read_bytes() == whole + end  # reading alone changes nothing

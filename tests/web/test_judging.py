@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -69,7 +70,7 @@ def test_a_rater_goes_the_whole_way(study):
             assert (await judge.todo())["finished"]
 
     asyncio.run(run())
-    assert lines == ["r001 begins", "r001 is whole: 11 answers to 11 questions"]
+    assert lines == ["r001 begins", "r001 has finished: 11 answers to 11 questions"]
     kinds = Counter(event["event"] for event in events(study))
     assert kinds == {"loaded": 1, "begun": 8, "answer": 11, "finished": 1}
     trials = trials_of(study, 1)
@@ -177,7 +178,7 @@ def test_an_image_that_was_begun_is_not_shown_again(study):
             await judge.finish()
 
     asyncio.run(run())
-    assert lines[1:] == ["r001 goes on at 3 of 11", "r001 is whole: 10 answers to 11 questions, 1 interrupted"]
+    assert lines[1:] == ["r001 goes on at 3 of 11", "r001 has finished: 10 answers to 11 questions, 1 interrupted"]
 
 
 def test_a_new_start_of_the_program_goes_on(study):
@@ -312,6 +313,13 @@ def test_with_a_limit_an_image_may_stay_without_an_answer(study):
 
 
 def test_nothing_tells_real_images_from_generated_ones(study):
+    before = study.content(1)
+    Image.new("RGB", (8, 16)).save(study.image_path(1))  # much shorter than the others
+    key, digests = study.folder / "key.csv", [hashlib.sha256(one).hexdigest() for one in (before, _file(study, 1))]
+    key.write_text(key.read_text().replace(*digests))
+    study = read_study(study.folder)
+    assert len(before) > len(_file(study, 1))
+
     async def run():
         async with judged(study) as server:
             judge = Judge(server)
@@ -328,8 +336,11 @@ def test_nothing_tells_real_images_from_generated_ones(study):
                 assert answer.headers["Content-Type"] == "image/png"
                 _same_pixels(answer.body, study.image_path(number))
 
-    Image.new("RGB", (8, 16)).save(study.image_path(1))  # much shorter than the others
     asyncio.run(run())
+
+
+def _file(study: StudyFolder, number: int) -> bytes:
+    return study.image_path(number).read_bytes()
 
 
 def _same_pixels(content: bytes, path: Path) -> None:
@@ -467,7 +478,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(study):
 
     asyncio.run(run())
     assert all("an answer cannot be written" in line for line in lines[1:3])
-    assert lines[3] == "r001 is whole: 11 answers to 11 questions"
+    assert lines[3] == "r001 has finished: 11 answers to 11 questions"
     assert sorted(state_of(events(study)).answered) == list(range(1, 12))
 
 
@@ -586,7 +597,7 @@ def test_answers_are_told_to_simulated_raters_only(study):
         (["--raters", "3"], "--raters counts simulated raters"),
         (["--simulate", "0.2,0.4", "--raters", "0"], "--raters must be 1 or more"),
         (["--port", "70000"], "--port must be 0 to 65535"),
-        (["--host", "no.such.host.invalid"], "cannot be had on no.such.host.invalid"),
+        (["--host", "no.such.host.invalid"], "--host no.such.host.invalid: is no name or address"),
     ],
 )
 def test_flags_that_do_not_fit(study, words, message):
@@ -626,7 +637,7 @@ def test_the_program(study, capsys):
     with pytest.raises(InputError, match=r"study: in use by process \d+"):
         study_run.main([str(study.folder), "--port", port])
     assert address.endswith(f"/?token={token}")
-    assert text.splitlines()[0] == f"{study.folder}: 0 raters are whole"
+    assert text.splitlines()[0] == f"{study.folder}: 0 raters have finished"
 
     async def rate():
         server = Server(int(port), "")
@@ -650,8 +661,8 @@ def test_the_program(study, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
         "r001 begins",
-        "r001 is whole: 11 answers to 11 questions",
+        "r001 has finished: 11 answers to 11 questions",
         "ended",
-        f"{study.folder}: 1 rater is whole (1 of a rehearsal)",
+        f"{study.folder}: 1 rater has finished (1 of a rehearsal)",
     ]
     assert not (study.folder / ".in-use").exists()

@@ -210,7 +210,7 @@ def test_the_page_loads_nothing_from_elsewhere():
             for linked in re.findall(r"from \"\./([^\"]+)\"", text):
                 assert linked in files, f"{name} imports {linked}"
     for linked in re.findall(r"(?:src|href)=\"([^\"]+)\"", files["index.html"][1].decode()):
-        assert linked in files or linked == "style.css"
+        assert linked in files
 
 
 # ------------------------------------------------------------------------------------- simulated raters

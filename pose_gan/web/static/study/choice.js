@@ -1,7 +1,7 @@
 // A question with two answers, a left and a right one, by key, mouse or touch.
 
-import { isFirst, judging, make } from "./dom.js";
 import { picture } from "./pictures.js";
+import { isFirst, judging, make } from "./screens.js";
 
 export const KEYS = {
   left: { name: "F", code: "KeyF", arrow: "ArrowLeft", sign: "←" },

@@ -1,11 +1,8 @@
 // The trials of a rater as jsPsych's timeline.
 
 import { Choice, keysOf } from "./choice.js";
-import { make } from "./dom.js";
-import { Preload } from "./pictures.js";
-import { Room, fits } from "./room.js";
-import { TimedPicture } from "./timed-picture.js";
-import { Words } from "./words.js";
+import { Preload, TimedPicture } from "./pictures.js";
+import { Room, Words, fits, make } from "./screens.js";
 
 const BETWEEN_PAUSES = 40; // images
 const BETWEEN_COMPARISONS_MS = 300; // so that a touch is not taken for two
