@@ -24,8 +24,10 @@ from pose_gan.files.images import on_white
 Batch = dict[str, tf.Tensor]
 
 
-def training_batches(data: PairData, batch_size: int, seed: int, position: int = 0) -> tf.data.Dataset:
-    """Endless full batches of shuffled pairs.
+def training_batches(
+    data: PairData, batch_size: int, seed: int, position: int = 0, worker: int = 0, workers: int = 1
+) -> tf.data.Dataset:
+    """Endless full batches of shuffled pairs, or one worker's share of each.
 
     The order of a pass over the pairs depends only on `(seed, number of the pass)`, and a batch may
     continue from one pass into the next. So a run that resumes at `position` sees exactly the same
@@ -33,10 +35,13 @@ def training_batches(data: PairData, batch_size: int, seed: int, position: int =
 
     Args:
         data: the result of `open_pairs`.
-        batch_size: pairs per batch.
+        batch_size: pairs per batch, over all workers.
         seed: seed of the order, 0 or more.
-        position: number of pairs that have already been consumed.
+        position: number of pairs that have already been consumed, by all workers.
+        worker, workers: worker w of W takes the pairs [w·G/W, (w+1)·G/W) of every batch of G pairs, and reads no
+            images of others. G must be a multiple of W.
     """
+    share = batch_size // workers
     count = len(data)
     first_pass, start = divmod(position, count)
 
@@ -49,7 +54,10 @@ def training_batches(data: PairData, batch_size: int, seed: int, position: int =
         return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(rows, [None]))
 
     rows = tf.data.Dataset.counter(first_pass).flat_map(one_pass)
-    return _load(rows, data).batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    if workers > 1:
+        own = slice(worker * share, (worker + 1) * share)
+        rows = rows.batch(batch_size, drop_remainder=True).map(lambda batch: batch[own]).unbatch()
+    return _load(rows, data).batch(share, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
 def ordered_batches(data: PairData, batch_size: int) -> tf.data.Dataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from pose_gan.model_files.run_folder import (
     new_run_dir,
     read_options,
 )
-from pose_gan.programs.flags import add_config_arguments, add_data_arguments
+from pose_gan.programs.flags import add_config_arguments, add_data_arguments, count
 from pose_gan.programs.settings import resumed_config, run_config
 from pose_gan.programs.verbs import command_line, verb_parser
+from pose_gan.training.devices import Devices, devices
 
 EPILOG = """examples:
   pose-gan train --dataset market --preset full
@@ -49,6 +51,25 @@ def build_parser() -> argparse.ArgumentParser:
         help="continue the run in this folder from its last checkpoint; auto: continue the run in --output_dir, or "
         "start it if there is none, or none with a checkpoint (default: start a new run)",
     )
+    group.add_argument(
+        "--devices",
+        type=_devices,
+        default="auto",
+        metavar="DEVICES",
+        help="the devices of this machine that share every batch: auto (one GPU if there is one, else the CPU), cpu, "
+        "all (all GPUs), a number of GPUs, or a list such as 0,2 or CPU:0,CPU:1; slurm: the tasks of srun train "
+        "together, each on one GPU. It is no setting of the run, which may go on with others (default: auto)",
+    )
+    group.add_argument(
+        "--profile",
+        type=count,
+        nargs="?",
+        const=5,
+        default=0,
+        metavar="STEPS",
+        help="write a trace of some iterations after the compilation into the run's folder profile, for TensorBoard; "
+        "it changes no result (default: none; without a number: 5)",
+    )
     group.add_argument("--dry_run", action="store_true", help="print the settings, check the data, and stop")
     add_settings_arguments(parser)
     return parser
@@ -64,6 +85,41 @@ def add_settings_arguments(parser: argparse.ArgumentParser, left_out: Collection
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program. Raises InputError for bad input; see `run_program`."""
     args = build_parser().parse_args(argv)
+    alone = args.dry_run or not (args.devices.slurm or os.environ.get("TF_CONFIG"))
+    checked = _checked_run(args) if alone else None  # mistakes are found before TensorFlow starts, which takes seconds
+    if checked and args.dry_run:
+        return _dry_run(*checked[:2])
+
+    runtime.start()
+    from pose_gan.training.distribution import find_cluster, open_distribution
+    from pose_gan.training.progress import NonFiniteLossError
+    from pose_gan.training.team import LostWorkerError, Team
+    from pose_gan.training.trainer import Trainer
+
+    cluster = None if alone else find_cluster(args.devices)
+    team = Team(cluster.addresses, cluster.index) if cluster else Team()
+    try:
+        with team.joined():
+            settings, run, checkpoints = checked or team.agree(lambda: _checked_run(args, team.size))
+            distribution = open_distribution(args.devices, team, cluster.on_machine if cluster else 0)
+            command = command_line("train", argv)
+            Trainer(settings, run, checkpoints, args.resume is not None, command, distribution, args.profile).run()
+    except (NonFiniteLossError, LostWorkerError) as error:
+        raise SystemExit(f"error: {error}") from None
+    return 0
+
+
+def _devices(text: str) -> Devices:
+    try:
+        return devices(text)
+    except InputError as error:  # argparse drops the message of a ValueError such as InputError
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _checked_run(args: argparse.Namespace, workers: int = 1) -> tuple[RunConfig, Path, Path]:
+    """Settings, folder and folder of checkpoints of the requested run, if it can begin."""
+    if workers > 1 and not (args.output_dir or args.resume):
+        raise InputError("--output_dir is needed with several workers, so that all of them mean the same folder")
     settings, run, checkpoints = _run(args)
     check_place(run, checkpoints, args.resume is not None)
     if args.resume not in (None, "auto") and latest_checkpoint(checkpoints) is None:
@@ -72,18 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--output_dir {run} --resume auto begins the run again"
         )
     places_of(settings.data, "train").check()
-    if args.dry_run:
-        return _dry_run(settings, run)
-
-    runtime.start()
-    from pose_gan.training.trainer import NonFiniteLossError, Trainer
-
-    command = command_line("train", argv)
-    try:
-        Trainer(settings, run, checkpoints, args.resume is not None, command).run()
-    except NonFiniteLossError as error:
-        raise SystemExit(f"error: {error}") from None
-    return 0
+    return settings, run, checkpoints
 
 
 def _run(args: argparse.Namespace) -> tuple[RunConfig, Path, Path]:

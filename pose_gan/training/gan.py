@@ -10,10 +10,12 @@ import tensorflow as tf
 
 from pose_gan import losses
 from pose_gan.config import RunConfig
+from pose_gan.layers.forms import use_fast_forms
 from pose_gan.networks import build_discriminator, build_generator, logits_model
+from pose_gan.training.distribution import ONE_DEVICE, Distribution
 from pose_gan.training.features import VGGFeatures, load_pose_maps
 from pose_gan.training.optimizer import EPSILON, FusedAdam
-from pose_gan.training.seeding import seeded
+from pose_gan.training.seeding import masks_by_replica, seeded
 
 Batch = dict[str, tf.Tensor]
 
@@ -24,6 +26,7 @@ class GAN:
     Args:
         config: model, loss and training settings; `config.train.seed` seeds weights and dropout, whatever random
             numbers the caller draws. The caller's random generators are left as they are.
+        distribution: the devices.
 
     Attributes:
         generator, discriminator: the networks.
@@ -33,23 +36,12 @@ class GAN:
         batches and new images for every update; `shared_forward=False` does so too.
     """
 
-    def __init__(self, config: RunConfig) -> None:
-        self.config = config
+    def __init__(self, config: RunConfig, distribution: Distribution = ONE_DEVICE) -> None:
+        self.config, self._replicas = config, distribution.replicas
         self._adversarial = config.loss.gan_penalty_weight > 0
-        layers = config.loss.content_layers
-        estimator = config.loss.pose_estimator if config.loss.lstruct_penalty_weight else None
-        with seeded(config.train.seed):
-            with _precision(config.train.precision):
-                self.generator = build_generator(config.model)
-                self.discriminator = build_discriminator(config.model)
-                self._logits = logits_model(self.discriminator)
-                self._features = VGGFeatures(layers, config.loss.vgg_weights) if layers else None
-            self._pose_maps = (
-                load_pose_maps(estimator, config.model.image_size, config.model.skeleton) if estimator else None
-            )
-        self._generator_optimizer = self._optimizer(self.generator)
-        self._discriminator_optimizer = self._optimizer(self.discriminator)
-        self.train_step = tf.function(self._train_step)
+        with distribution.scope():
+            self._build()
+        self.train_step = distribution.compiled(self._train_step)
         self.validation_step = tf.function(self._validation_step)
         self.generate = tf.function(self._generate)
 
@@ -79,6 +71,26 @@ class GAN:
         for copy, model in zip(copies, (self.generator, self.discriminator), strict=True):
             copy.set_weights(model.get_weights())
         return copies
+
+    def _build(self) -> None:
+        config = self.config
+        layers = config.loss.content_layers
+        estimator = config.loss.pose_estimator if config.loss.lstruct_penalty_weight else None
+        with seeded(config.train.seed):
+            with _precision(config.train.precision):
+                self.generator = build_generator(config.model)
+                self.discriminator = build_discriminator(config.model)
+                for model in (self.generator, self.discriminator):
+                    use_fast_forms(model)
+                self._logits = logits_model(self.discriminator)
+                self._features = VGGFeatures(layers, config.loss.vgg_weights) if layers else None
+            self._pose_maps = (
+                load_pose_maps(estimator, config.model.image_size, config.model.skeleton) if estimator else None
+            )
+        if self._replicas > 1:
+            masks_by_replica(self.generator)
+        self._generator_optimizer = self._optimizer(self.generator)
+        self._discriminator_optimizer = self._optimizer(self.discriminator)
 
     def _optimizer(self, model: keras.Model) -> keras.optimizers.Optimizer:
         train = self.config.train
@@ -115,7 +127,7 @@ class GAN:
                     report |= self._update_discriminator(batch, batch, generated)
             terms = self._generator_losses(batch, generated)
             loss = self._generator_optimizer.scale_loss(terms["generator"])
-        _minimise(loss, self.generator, self._generator_optimizer, tape)
+        self._minimise(loss, self.generator, self._generator_optimizer, tape)
         return report | terms
 
     def _update_discriminator(self, real: Batch, fake: Batch, generated: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -130,8 +142,16 @@ class GAN:
             real_logits, fake_logits = tf.split(self._judge(both, images), 2)
             loss = losses.discriminator_adversarial_loss(real_logits, fake_logits)
             scaled = self._discriminator_optimizer.scale_loss(loss)
-        _minimise(scaled, self.discriminator, self._discriminator_optimizer, tape)
+        self._minimise(scaled, self.discriminator, self._discriminator_optimizer, tape)
         return {"discriminator": loss}
+
+    def _minimise(
+        self, loss: tf.Tensor, model: keras.Model, optimizer: keras.optimizers.Optimizer, tape: tf.GradientTape
+    ) -> None:
+        """One update. The optimizer adds up the gradients of all replicas, so each gives 1/R of its own."""
+        part = tf.ones_like(loss) / self._replicas if self._replicas > 1 else None
+        variables = model.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables, part), variables)
 
     def _validation_step(self, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Generated images for a batch, without dropout, and the generator's losses on them."""
@@ -161,7 +181,9 @@ class GAN:
             name = "l1" if loss.nn_loss_area_size == 1 else "nearest_neighbour"
             terms[name] = (loss.l1_penalty_weight, self._reconstruction_loss(generated, target))
         if loss.tv_penalty_weight:
-            terms["total_variation"] = (loss.tv_penalty_weight, losses.total_variation(generated))
+            # It is a sum over images and not a mean: the mean over replicas of this is the sum over all their images.
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            terms["total_variation"] = (loss.tv_penalty_weight, losses.total_variation(generated) * replicas)
         if self._pose_maps is not None:
             structure = losses.structure_loss(generated, target, self._pose_maps)
             terms["structure"] = (loss.lstruct_penalty_weight, structure)
@@ -182,13 +204,6 @@ class GAN:
             else:
                 total += losses.nearest_neighbour_loss(ours, theirs, loss.nn_loss_area_size, loss.nn_loss_reduction)
         return total
-
-
-def _minimise(
-    loss: tf.Tensor, model: keras.Model, optimizer: keras.optimizers.Optimizer, tape: tf.GradientTape
-) -> None:
-    variables = model.trainable_variables
-    optimizer.apply(tape.gradient(loss, variables), variables)
 
 
 @contextlib.contextmanager

@@ -111,6 +111,22 @@ class RunLog:
         write_text(path, "".join(f"{line}\n" for line, _ in kept))
 
 
+class SilentLog(RunLog):
+    """The log of a worker that is not the chief: nothing is shown, and nothing is written."""
+
+    def __init__(self) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        pass
+
+    def record(self, step: int, values: dict[str, float], split: str = "train") -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 def read_history(path: str | os.PathLike[str]) -> dict[str, tuple[list[float], list[float]]]:
     """Curves from a `metrics.jsonl`: name → steps and values, in order of steps.
 

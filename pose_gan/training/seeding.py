@@ -6,6 +6,12 @@ import contextlib
 import random
 from collections.abc import Iterator
 
+import keras
+import tensorflow as tf
+
+APART = 1_000_000_007
+"""Distance between the seeds of replicas: above all seeds that Keras draws, so that no two layers meet."""
+
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
@@ -20,3 +26,26 @@ def seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         random.setstate(before)
+
+
+class _ReplicaSeeds(keras.random.SeedGenerator):
+    """Random states that count alike on all replicas, and give each replica random numbers of its own."""
+
+    def next(self, ordered: bool = True) -> tf.Tensor:
+        state = super().next(ordered)
+        context = tf.distribute.get_replica_context()
+        if context is None or context.num_replicas_in_sync == 1:
+            return state
+        replica = tf.cast(context.replica_id_in_sync_group, state.dtype)
+        return state + tf.stack([replica * APART, tf.zeros_like(replica)])
+
+
+def masks_by_replica(model: keras.Model) -> None:
+    """Lets the dropout layers of a model draw other masks on every replica; on the first they are those of one device.
+
+    The variables of the layers stay the same ones, so checkpoints do not depend on the number of replicas.
+    """
+    for layer in model.layers:
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            generator.__class__ = _ReplicaSeeds  # Keras has noted the object, so another one cannot take its place

@@ -28,13 +28,17 @@ from pose_gan.model_files.run_folder import (
     read_options,
 )
 from pose_gan.presets import dataset_defaults, preset_of
-from pose_gan.training.checkpoint import restore_newest, save_checkpoint, settle
+from pose_gan.training.checkpoint import Restored, restore_newest, save_checkpoint, settle
+from pose_gan.training.distribution import ONE_DEVICE, Distribution
 from pose_gan.training.gan import GAN
 from pose_gan.training.given_weights import load_given_weights
+from pose_gan.training.handshake import check_shared, compare, compare_variables
 from pose_gan.training.identity import check_data, check_settings, data_record
+from pose_gan.training.profiling import Profile
 from pose_gan.training.progress import NonFiniteLossError, RunningLosses, check_finite, log_line
-from pose_gan.training.run_log import RunLog
+from pose_gan.training.run_log import RunLog, SilentLog
 from pose_gan.training.stopping import stop_signals
+from pose_gan.training.team import LostWorkerError
 from pose_gan.training.validation import open_validation, sample_batch, sample_grid, validate
 from pose_gan.versions import versions
 
@@ -48,28 +52,42 @@ class Trainer:
         checkpoints_dir: the run's folder of checkpoints.
         resume: continue from the last checkpoint in `checkpoints_dir`, if there is one.
         command: the command that started the run; it is written to the run's options.
+        distribution: the devices. With several workers, each makes a trainer, and the chief alone writes.
+        profile: number of steps of which the chief writes a trace for TensorBoard.
 
     Raises: InputError: the data are bad, the weights do not fit, another program has the folder, the folder already
-        holds a run (without `resume`), or the run that it holds has other settings (with `resume`).
+        holds a run (without `resume`), or the run that it holds has other settings (with `resume`); the batches
+        cannot be shared among the devices, or the workers do not have the same.
     """
 
     def __init__(
-        self, config: RunConfig, output_dir: Path, checkpoints_dir: Path, resume: bool = False, command: str = ""
+        self,
+        config: RunConfig,
+        output_dir: Path,
+        checkpoints_dir: Path,
+        resume: bool = False,
+        command: str = "",
+        distribution: Distribution = ONE_DEVICE,
+        profile: int = 0,
     ) -> None:
         self.config, self.output_dir, self.checkpoints_dir = config, output_dir, checkpoints_dir
         self.resume, self.command = resume, command
-        self._check_folders()
-        print("checking the training pairs", flush=True)
-        self.data = open_training(config)
-        self.validation = open_validation(config)
-        print("building the networks", flush=True)
-        self.gan = GAN(config)
+        self.distribution, self._team = distribution, distribution.team
+        self._profile = profile if self._team.is_chief else 0
+        self._team.agree(lambda: distribution.check(config.train))
+        self._team.agree(self._check_folders)
+        self._say("checking the training pairs")
+        self.data = self._team.agree(lambda: open_training(config))
+        self.validation = self._team.agree(lambda: open_validation(config))
+        self._data_record = data_record(self.data)
+        compare(self._team, config, self._data_record, latest_checkpoint(checkpoints_dir))
+        self._say("building the networks")
+        self.gan = GAN(config, distribution)
         self.step, self.position = config.train.first_step, 0
         if not resume or latest_checkpoint(checkpoints_dir) is None:
-            load_given_weights(config, self.gan)
+            self._team.agree(lambda: load_given_weights(config, self.gan))
         self._losses = RunningLosses()
         self._samples = sample_batch(self.validation or self.data)
-        self._data_record = data_record(self.data)
 
     def run(self) -> bool:
         """Trains to the end, or until Ctrl-C or SIGTERM. Returns whether the end was reached.
@@ -77,18 +95,30 @@ class Trainer:
         Raises:
             InputError: as the constructor; every checkpoint is damaged; the data are not those of the checkpoint.
             NonFiniteLossError: a loss is not finite; the message names the loss and the steps.
+            LostWorkerError: another worker failed, or is gone. The last checkpoint is intact.
             OSError: the disk is full, or fails. The last checkpoint is intact.
         """
-        with self._alone():
+        with contextlib.ExitStack() as held:
+            self._team.agree(lambda: self._hold_folders(held))
+            check_shared(self._team, self.output_dir)
             self._begin()
             try:
                 finished = self._train()
-            except BaseException:
+            except BaseException as error:
                 with contextlib.suppress(OSError):  # the first error is the one to tell
                     self.log.close()
+                if isinstance(error, LostWorkerError):
+                    raise LostWorkerError(
+                        f"{error}; the last checkpoint is {latest_checkpoint(self.checkpoints_dir)}; to go on from "
+                        f"there, start on every worker: pose-gan train --resume {self.output_dir}"
+                    ) from None
                 raise
             self.log.close()
             return finished
+
+    def _say(self, text: str) -> None:
+        if self._team.is_chief:
+            print(text, flush=True)
 
     def _check_folders(self) -> None:
         """Refuses, before the slow steps, what `run` would refuse."""
@@ -96,28 +126,35 @@ class Trainer:
         if (self.output_dir / OPTIONS).exists():
             path = self.output_dir / OPTIONS
             check_settings(RunConfig.from_dict(read_options(self.output_dir)["config"], str(path)), self.config)
-        for folder in {self.output_dir, self.checkpoints_dir}:
+        for folder in {self.output_dir, self.checkpoints_dir} if self._team.is_chief else ():
             if folder.is_dir():
                 with only_program(folder / LOCK):
                     pass
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Makes the folders, and holds them against other programs."""
-        with contextlib.ExitStack() as held:
-            for folder in dict.fromkeys(
-                make_folder(path).resolve() for path in (self.output_dir, self.checkpoints_dir)
-            ):
-                held.enter_context(only_program(folder / LOCK))
-            check_place(self.output_dir, self.checkpoints_dir, self.resume)  # again: the one before may just have ended
-            yield
+    def _hold_folders(self, held: contextlib.ExitStack) -> None:
+        """The chief makes the folders, and holds them against other programs."""
+        if not self._team.is_chief:
+            return
+        for folder in dict.fromkeys(make_folder(path).resolve() for path in (self.output_dir, self.checkpoints_dir)):
+            held.enter_context(only_program(folder / LOCK))
+        check_place(self.output_dir, self.checkpoints_dir, self.resume)  # again: the one before may just have ended
 
     def _begin(self) -> None:
         """Restores the last checkpoint, if there is one, and opens the records."""
+        restored = self._team.agree(self._restore)
+        compare_variables(self._team, self.gan.variables)
+        self._first_step, self._saved_step = self.step, None
+        self.log = SilentLog()
+        self._team.chief_alone(lambda: self._open_records(restored))
+
+    def _restore(self) -> Restored | None:
         restored = restore_newest(self.checkpoints_dir, self.gan.variables)
         if restored is not None:
             check_data(restored.state.get("data"), self._data_record, self.output_dir)
             self.step, self.position = restored.state["step"], restored.state["position"]
+        return restored
+
+    def _open_records(self, restored: Restored | None) -> None:
         said = settle(restored, self.config.train.keep_checkpoints) if restored is not None else []
         for pattern in (OPTIONS, GENERATOR):
             remove_parts(self.output_dir, pattern)
@@ -125,7 +162,6 @@ class Trainer:
         self.log = RunLog(self.output_dir, self.step)
         for sentence in said:
             self.log.say(sentence)
-        self._first_step, self._saved_step = self.step, None
         if restored is not None:
             self._saved_step = self.step
             self._publish(restored.path)
@@ -140,9 +176,10 @@ class Trainer:
             )
             return True
         self._announce()
-        with stop_signals() as stop:
+        with stop_signals() as stop, Profile(self.output_dir, self._profile, log.say) as profile:
             batches = self._batches()
-            while self.step < train.total_steps and not stop.is_set():
+            while self.step < train.total_steps and not self.distribution.stopping(stop.is_set()):
+                profile.next_step(self.step + 1)
                 # fetch
                 fetched = [next(batches) for _ in range(self.gan.batches_per_iteration)]
                 # step
@@ -156,24 +193,29 @@ class Trainer:
                     self._end_epoch()
             if self.step < train.total_steps:
                 self._log_losses()
-                self._checkpoint()
+                self._team.chief_alone(self._checkpoint)
                 log.say(f"stopped at step {self.step}; continue with: pose-gan train --resume {self.output_dir}")
         return self.step >= train.total_steps
 
     def _batches(self) -> Iterator[Batch]:
-        train = self.config.train
-        return iterate(training_batches(self.data, train.batch_size, train.seed, self.position), self.data)
+        train, team = self.config.train, self._team
+        batches = training_batches(self.data, train.batch_size, train.seed, self.position, team.index, team.size)
+        return iterate(batches, self.data)
 
     def _end_epoch(self) -> None:
         self._log_losses()  # comes first, because it stops the run before broken weights are saved
         sample, checkpoint = self._due()
+        if sample or checkpoint:
+            self._team.chief_alone(lambda: self._save_and_look(sample, checkpoint))
+        self._losses = RunningLosses()  # so that the time of saving is not counted as time of steps
+
+    def _save_and_look(self, sample: bool, checkpoint: bool) -> None:
         if checkpoint:
             self._checkpoint()
         if sample:
             self._draw_samples()
         if checkpoint and self.validation is not None:
             self._validate()
-        self._losses = RunningLosses()  # so that the time of saving is not counted as time of steps
 
     def _due(self) -> tuple[bool, bool]:
         """Whether a sample grid and a checkpoint (with validation) are due at this step."""
@@ -289,6 +331,6 @@ class Trainer:
             f"{config.data.dataset}: {len(self.data)} pairs of {len(self.data.names)} images of {height}x{width}; "
             f"generator {gan.generator.count_params() / 1e6:.1f} M parameters, "
             f"discriminator {gan.discriminator.count_params() / 1e6:.1f} M; "
-            f"steps {self.step} to {config.train.total_steps}; in {self.output_dir}"
+            f"steps {self.step} to {config.train.total_steps}; {self.distribution.in_words()}in {self.output_dir}"
         )
         self.log.say("compiling the training step (this takes a moment)")

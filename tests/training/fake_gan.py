@@ -14,6 +14,7 @@ from pose_gan.config import RunConfig
 from pose_gan.model_files.run_folder import latest_checkpoint
 from pose_gan.programs import train
 from pose_gan.training import trainer
+from pose_gan.training.distribution import ONE_DEVICE, Distribution
 
 
 class FakeGAN:
@@ -28,7 +29,7 @@ class FakeGAN:
     before_step: Callable[[int], Any] = lambda step: None
     batches_per_iteration = 2
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, distribution: Distribution = ONE_DEVICE) -> None:
         height, width = config.model.image_size
         image = keras.Input((height, width, 3), name="source_image")
         poses = [
