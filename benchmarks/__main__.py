@@ -17,11 +17,17 @@ BENCHMARKS = {
     "nn_loss": "nearest-neighbour loss against stacked copies",
     "geometry": "heat maps, masks and transforms against NumPy and scikit-image",
     "step": "a whole training iteration, and where its time goes",
+    "operators": "the convolutions of an iteration and their gradients, against matrix products",
+    "devices": "processes and devices that train together, and the speed-up to expect of more",
     "inference": "images a second of the generator",
     "pipeline": "images a second of the input pipeline, against what training takes (after step)",
     "annotation": "images a second of a pose network, and decoding's share (with --pose_estimator, --images_dir)",
     "evaluation": "SSIM, mask-SSIM and L1 of a folder of strips against a loop with scikit-image",
     "reid": "ranking a gallery of Market-1501's size against NumPy and scikit-learn's distances",
+    "keypoints": "import of keypoints of COCO and OpenPose against a plain loop",
+    "study": "scores of a user study with bootstrap intervals against a loop over resamples",
+    "page": "images a second of the page of pose-gan serve, against the generator alone",
+    "ablation": "what an ablation costs beside the trainings and tests that it starts",
     "start": "seconds from the shell to the first picture of a generator, per format",
     "growth": "cost against batch and image size",
 }
@@ -51,6 +57,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables (default: plain text)")
     parser.add_argument("--pose_estimator", metavar="FILE", help="OpenPose network for annotation (default: none)")
     parser.add_argument("--images_dir", metavar="DIR", help="photographs of one size for annotation (default: none)")
+    parser.add_argument(
+        "--iteration_ms",
+        type=float,
+        default=1400.0,
+        metavar="MS",
+        help="milliseconds of an iteration on one device, for the speed-up of several (default: 1400, two cores)",
+    )
     parser.add_argument("--no_memory", action="store_true", help="leave out peak memory, a fresh process a form")
     return parser
 
@@ -64,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"benchmark {name!r} is not known; allowed: {', '.join(BENCHMARKS)}")
     if flags.repeats is not None and flags.repeats < 1:
         raise InputError(f"--repeats: got {flags.repeats}; give 1 or more")
+    if not flags.iteration_ms > 0:
+        raise InputError(f"--iteration_ms: got {flags.iteration_ms}; give a number above 0")
     from pose_gan import runtime
 
     runtime.start()  # TensorFlow loads here, not for --help
@@ -71,7 +86,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from benchmarks.harness import Options
 
     repeats = flags.repeats or (QUICK_REPEATS if flags.quick else REPEATS)
-    options = Options(flags.quick, repeats, not flags.no_memory, flags.pose_estimator, flags.images_dir)
+    options = Options(
+        flags.quick, repeats, not flags.no_memory, flags.pose_estimator, flags.images_dir, flags.iteration_ms
+    )
     result: dict[str, Any] = {
         "options": {"quick": options.quick, "repeats": options.repeats, "memory": options.memory},
         "machine": machine.describe_machine(),

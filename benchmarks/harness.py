@@ -24,6 +24,7 @@ class Options:
         memory: whether to measure peak memory, which takes a new process per form.
         pose_estimator: file of an OpenPose network, for the benchmark `annotation`; None: it is left out.
         images_dir: folder of photographs for the benchmark `annotation`.
+        iteration_ms: milliseconds of an iteration on one device, for the benchmark `devices`.
         step_seconds: (image size, batch) → seconds per iteration; the benchmark `step` fills it for later ones.
     """
 
@@ -32,6 +33,7 @@ class Options:
     memory: bool = True
     pose_estimator: str | None = None
     images_dir: str | None = None
+    iteration_ms: float = 1400.0
     step_seconds: dict[tuple[tuple[int, int], int], float] = field(default_factory=dict)
 
     @property

@@ -12,11 +12,13 @@ import time
 from pathlib import Path
 
 from benchmarks.harness import Options, Table, ratio
+from benchmarks.processor import in_turns
 from pose_gan.errors import InputError
 from pose_gan.model_files import formats
 from pose_gan.model_files.run_folder import DEMO, EXPORTS
 from pose_gan.model_files.saving import load_generator, read_info
 
+ROOT = Path(__file__).parents[1]
 PARTS = {
     "start": "Python, flags",
     "tensorflow": "TensorFlow",
@@ -25,10 +27,16 @@ PARTS = {
     "generate": "generate",
     "write": "write",
 }
-EXPORTED = ("keras", "savedmodel", "tflite")
+EXPORTED = {
+    "keras": "keras",
+    "savedmodel": "tensorflow",
+    "tflite": "ai_edge_litert",
+    "onnx": "tf2onnx",
+}  # what it needs
+SILENT = (["--help"], ["generate", "--help"], ["info", DEMO])
 NOTES = (
     "Seconds, medians. The people are drawn, so no pose is estimated. All forms are of the generator demo.",
-    "Only the first form traces a graph. LiteRT (the extra [litert]) runs TFLite files without TensorFlow.",
+    "Only the first form traces a graph. LiteRT (the extra [litert]) and ONNX Runtime ([onnx]) need no TensorFlow.",
 )
 
 
@@ -49,14 +57,28 @@ def run(options: Options) -> list[Table]:
         first = rows[0] if rows else row
         shares = {"share": ratio(total, first["total"]), "cpu_share": ratio(row["cpu"], first["cpu"])}
         rows.append({"form": name, **row, **shares})
-    return [Table("From the shell to the first picture, 128x64", columns, rows, NOTES)]
+    return [Table("From the shell to the first picture, 128x64", columns, rows, NOTES), _silent(options)]
+
+
+def _silent(options: Options) -> Table:
+    """The verbs that draw nothing."""
+    commands = {f"pose-gan {' '.join(words)}": [sys.executable, "-m", "pose_gan", *words] for words in SILENT} | {
+        "Python alone": [sys.executable, "-c", ""]
+    }
+    forms = {
+        name: lambda words=words: subprocess.run(words, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+        for name, words in commands.items()
+    }
+    used = in_turns(forms, options.few_repeats)
+    rows = [{"command": name, "seconds": one.seconds, "cpu": one.processor} for name, one in used.items()]
+    return Table("Commands that draw nothing", {"command": "command", "seconds": "s", "cpu": "processor s"}, rows)
 
 
 def _forms(folder: Path, quick: bool) -> dict[str, tuple[str, str]]:
     """Name → generator and form of the call. The other formats are written from the generator demo."""
     forms = {"demo, traced": (DEMO, "graph"), "demo": (DEMO, "eager")}
     generator, info = load_generator(DEMO), read_info(DEMO)
-    exported = [name for name in EXPORTED if name != "tflite" or importlib.util.find_spec("ai_edge_litert")]
+    exported = [name for name, package in EXPORTED.items() if importlib.util.find_spec(package)]
     for name in exported[-1:] if quick else exported:
         formats.write(generator, folder / EXPORTS[name], name, info)
         forms[name] = (str(folder / EXPORTS[name]), "eager")
@@ -67,7 +89,7 @@ def _first_picture(generator: str, output: str, form: str) -> dict[str, float]:
     """The seconds of each part of a fresh process."""
     script = Path(__file__).with_name("first_picture.py")
     words = [sys.executable, str(script), str(time.time()), generator, output, form]
-    done = subprocess.run(words, cwd=script.parents[1], capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"benchmark start: the process failed: {done.stderr.strip()[-300:]}")
     return json.loads(done.stdout.splitlines()[-1])

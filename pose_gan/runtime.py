@@ -16,7 +16,7 @@ from pose_gan.versions import no_tensorflow
 
 NOTES = ("All log messages before absl::InitializeLog()", "oneDNN custom operations are on")
 """What TensorFlow writes to the error output at every start, whatever log level is set."""
-UNSEEN = ("matplotlib", "pandas")
+UNSEEN = ("IPython", "cv2", "matplotlib", "pandas")
 """What Keras imports, where it is installed, for functions that no program calls: up to a third of the import."""
 
 # The filter is a process of its own, so that what TensorFlow says before it aborts is seen too.

@@ -18,10 +18,12 @@ from pose_gan.errors import InputError
 from pose_gan.poses.keypoints import found, has_required_joints
 from pose_gan.training.gan import GAN
 
+FAST = ("geometry", "nn_loss", "pipeline", "keypoints", "study")  # under two seconds each with --quick
+
 
 def test_quick_run_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "speed.json"
-    names = ["geometry", "nn_loss", "pipeline"]
+    names = list(FAST)
     assert main([*names, "--quick", "--repeats", "1", "--no_memory", "--markdown", "--json", str(file)]) == 0
     printed, result = capsys.readouterr().out, json.loads(file.read_text())
     assert list(result["benchmarks"]) == names
@@ -46,6 +48,24 @@ def test_quick_run_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureF
     for row in losses["rows"]:
         assert row["value_difference"] < 1e-5
         assert row["gradient_difference"] < 1e-5
+    (imports,) = result["benchmarks"]["keypoints"]["tables"]
+    assert [row["different"] for row in imports["rows"]] == [0] * 4
+    (scores,) = result["benchmarks"]["study"]["tables"]
+    assert scores["rows"][1]["difference"] < 1e-12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in BENCHMARKS if name not in FAST])
+def test_every_benchmark_runs(name: str, tmp_path: Path) -> None:
+    if name == "page":
+        pytest.importorskip("tornado")
+    file = tmp_path / "speed.json"
+    assert main([name, "--quick", "--repeats", "1", "--json", str(file)]) == 0
+    tables = json.loads(file.read_text())["benchmarks"][name]["tables"]
+    assert tables
+    for table in tables:
+        assert table["rows"] or name == "annotation"  # which needs a network of others
+        assert all(set(row) == set(table["columns"]) for row in table["rows"])
 
 
 def test_unknown_benchmark_and_bad_rounds() -> None:

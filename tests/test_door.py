@@ -105,6 +105,12 @@ def test_a_missing_file_is_answered_as_quickly(arguments, message):
     assert not imported & {"tensorflow", "keras"}
 
 
+def test_what_a_model_file_knows_of_itself_is_read_without_tensorflow():
+    code, errors, imported = imported_by(["info", "demo"])
+    assert (code, errors) == (0, "")
+    assert not imported & {"tensorflow", "keras", "pandas", "scipy"}
+
+
 def test_each_verb_has_its_help_in_the_list_and_every_parser_joins_the_whole():
     whole = whole_parser().format_help()
     for verb, text in VERBS.about.items():
@@ -190,7 +196,7 @@ def test_ctrl_c_during_the_imports_ends_without_a_traceback():
         "        if name == 'tensorflow': os.kill(os.getpid(), signal.SIGINT)\n"
         "from pose_gan.__main__ import command\n"
         "sys.meta_path.insert(0, Finder())\n"
-        f"sys.argv = ['pose-gan', 'info', {str(ROOT / 'README.md')!r}]\n"
+        f"sys.argv = ['pose-gan', 'convert', {str(ROOT / 'README.md')!r}, 'none.keras']\n"
         "command()\n"
     )
     done = python("-c", script)

@@ -18,6 +18,7 @@ import importlib.util
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from pose_gan.files.atomic import atomic_path
 from pose_gan.layers import DeformableSkip, PoseLayer
 from pose_gan.model_files import metadata
 from pose_gan.model_files.metadata import ModelInfo
+from pose_gan.model_files.onnx_files import open_onnx
 from pose_gan.model_files.opening import Values, open_tflite
 from pose_gan.model_files.run_folder import SAVED_MODEL
 from pose_gan.model_files.saving import load_generator, save_model
@@ -158,20 +160,6 @@ def _write_onnx(generator: keras.Model, path: Path, info: ModelInfo) -> None:
     metadata.attach(path, info.written_now())
 
 
-def _open_onnx(path: Path) -> Run:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise InputError(f"onnx: needs the package onnxruntime; {install('onnx')}") from None
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-
-    def run(values: Values) -> np.ndarray:
-        (image,) = session.run(["image"], {name: np.asarray(value, np.float32) for name, value in values.items()})
-        return np.asarray(image)
-
-    return run
-
-
 # ---------------------------------------------------------------------------------------- shared
 
 
@@ -214,5 +202,5 @@ FORMATS = {
     "keras": Format(save_model, _open_keras),
     "savedmodel": Format(_write_saved_model, _open_saved_model),
     "tflite": Format(_write_tflite, open_tflite),
-    "onnx": Format(_write_onnx, _open_onnx),
+    "onnx": Format(_write_onnx, partial(open_onnx, optimised=True)),
 }

@@ -20,7 +20,6 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 
@@ -30,7 +29,7 @@ from pose_gan.errors import InputError, reason
 from pose_gan.files import hdf5
 from pose_gan.files.records import build
 from pose_gan.files.text import write_text
-from pose_gan.versions import install
+from pose_gan.model_files import onnx_files
 
 KEY = "pose_gan"
 ATTACHED = "pose_gan.json"
@@ -118,7 +117,7 @@ def attach(path: str | os.PathLike[str], info: ModelInfo) -> None:
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(ATTACHED, text)
     elif path.suffix == ".onnx":
-        onnx = _onnx(path)
+        onnx = onnx_files.package("onnx", path)
         model = onnx.load(path)
         model.metadata_props.add(key=KEY, value=text)
         onnx.save(model, path)
@@ -173,18 +172,4 @@ def _from_archive(path: Path) -> bytes | None:
 
 
 def _from_onnx(path: Path) -> str | None:
-    try:
-        model = _onnx(path).load(path, load_external_data=False)
-    except InputError:
-        raise
-    except Exception as error:  # protobuf's DecodeError
-        raise InputError(f"{path}: damaged, or not an ONNX model: {reason(error)}") from None
-    return next((entry.value for entry in model.metadata_props if entry.key == KEY), None)
-
-
-def _onnx(path: Path) -> Any:
-    try:
-        import onnx
-    except ImportError:
-        raise InputError(f"{path}: ONNX files need the package onnx; {install('onnx')}") from None
-    return onnx
+    return next((entry.value for entry in onnx_files.load(path).metadata_props if entry.key == KEY), None)

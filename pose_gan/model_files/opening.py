@@ -1,7 +1,8 @@
 """Generators opened for a few images: what takes the least time from the start of a process to the first picture.
 
 A Keras model is run without tracing a graph, since tracing takes longer than some images. A TFLite file is run by
-LiteRT, if it is installed (the extra `[litert]`), without TensorFlow, whose import takes most of the time.
+LiteRT, if it is installed (the extra `[litert]`), and an ONNX file by ONNX Runtime (the extra `[onnx]`), without
+TensorFlow, whose import takes most of the time.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from pose_gan import runtime
 from pose_gan.config import ModelConfig
 from pose_gan.errors import InputError, reason
 from pose_gan.model_files import metadata
+from pose_gan.model_files.onnx_files import open_onnx
 from pose_gan.model_files.run_folder import model_file
 
-TFLITE = ".tflite"
+TFLITE, ONNX = ".tflite", ".onnx"
 Values = dict[str, Any]
 
 
@@ -37,22 +39,23 @@ class Opened(NamedTuple):
 
 
 def needs_tensorflow(path: str | os.PathLike[str]) -> bool:
-    """Whether TensorFlow runs a model file: all but TFLite files, where LiteRT is installed."""
-    return Path(path).suffix != TFLITE or importlib.util.find_spec("ai_edge_litert") is None
+    """Whether TensorFlow runs a model file: all but ONNX files and, where LiteRT is installed, TFLite files."""
+    suffix = Path(path).suffix
+    return suffix != ONNX and (suffix != TFLITE or importlib.util.find_spec("ai_edge_litert") is None)
 
 
 def open_generator(path: str | os.PathLike[str]) -> Opened:
     """Opens a generator for a few images.
 
     Args:
-        path: as for `load_generator`, or a `.tflite` file.
+        path: as for `load_generator`, or a `.tflite` or `.onnx` file.
     Raises: InputError: the file cannot be used; see `load_generator`.
     """
-    if Path(path).suffix == TFLITE:
+    if (suffix := Path(path).suffix) in (TFLITE, ONNX):
         info = metadata.read(model_file(path))
         if info is None:
             raise InputError(f"{path}: has no metadata: it was not written by this project")
-        return Opened(open_tflite(Path(path)), info.model)
+        return Opened((open_tflite if suffix == TFLITE else open_onnx)(Path(path)), info.model)
     from pose_gan.model_files.saving import load_generator
 
     return of_model(load_generator(path))

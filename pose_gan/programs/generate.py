@@ -56,8 +56,8 @@ def add_inputs(parser: argparse.ArgumentParser, output: str, several: bool) -> N
             "--generator",
             "RUN_OR_FILE",
             DEMO,
-            "folder of a training run (its newest checkpoint), a model file, also a .tflite, or demo, which knows "
-            "drawn people only",
+            "folder of a training run (its newest checkpoint), a model file, also a .tflite or .onnx, or demo, which "
+            "knows drawn people only",
         ),
     ):
         optional.add_argument(flag, metavar=metavar, default=default, help=f"{text} (default: {default})")

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,24 +74,29 @@ def _seen(model: Any) -> list[str]:
     return ["source image", *["source pose"] * model.use_input_pose, "target pose", *["background"] * model.use_bg]
 
 
+def _worked_out(path: Path) -> ModelInfo:
+    """The metadata of a file that holds none, such as a checkpoint of the release. TensorFlow is imported for these."""
+    runtime.start()
+    from pose_gan.model_files.saving import read_info
+
+    return read_info(path)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program. Raises InputError for bad input; see `run_program`."""
     args = build_parser().parse_args(argv)
     path = model_file(args.file)
-    runtime.start()
-    import keras
-
     from pose_gan.files.keras_files import keras_version
-    from pose_gan.model_files.saving import read_info
+    from pose_gan.model_files import metadata
 
-    info = read_info(path)
+    info = metadata.read(path) or _worked_out(path)
     wrote = keras_version(path) if path.suffix in MODEL_SUFFIXES else None  # others are read without Keras
     if args.json:
-        versions = {"keras": {"wrote": wrote, "installed": keras.__version__}} if wrote else {}
+        versions = {"keras": {"wrote": wrote, "installed": version("keras")}} if wrote else {}
         print(json.dumps(json.loads(info.to_json()) | versions, indent=2))
         return 0
     size = sum(item.stat().st_size for item in ([path] if path.is_file() else Path(path).rglob("*")))
-    keras_versions = [("keras", f"{wrote} wrote the file, {keras.__version__} is installed")] if wrote else []
+    keras_versions = [("keras", f"{wrote} wrote the file, {version('keras')} is installed")] if wrote else []
     for name, value in [("file", f"{path} ({size / 1e6:.1f} MB)"), *lines(info), *keras_versions]:
         print(f"{name:<15} {value}")
     return 0

@@ -73,15 +73,16 @@ def test_explain_takes_one_pose(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_tflite_file_draws_the_same_picture_without_tensorflow(tmp_path):
-    pytest.importorskip("ai_edge_litert")
-    assert export_program.main(["demo", "--format", "tflite", "--output", str(tmp_path)]) == 0
+@pytest.mark.parametrize(("form", "package"), [("tflite", "ai_edge_litert"), ("onnx", "tf2onnx")])
+def test_an_exported_file_draws_the_same_picture_without_tensorflow(tmp_path, form, package):
+    pytest.importorskip(package)
+    assert export_program.main(["demo", "--format", form, "--output", str(tmp_path)]) == 0
     words = ["--source", "demo", "--pose", "demo", "demo:5"]
     assert generate.main([*words, "--output", str(tmp_path / "keras.png")]) == 0
-    words += ["--output", str(tmp_path / "lite.png"), "--generator", str(tmp_path / "generator.tflite")]
+    words += ["--output", str(tmp_path / "other.png"), "--generator", str(tmp_path / f"generator.{form}")]
     script = f"import sys\nfrom pose_gan.programs import generate\ngenerate.main({words!r})\n"
     script += "assert not {'tensorflow', 'keras'} & sys.modules.keys()\n"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    images = [iio.imread(tmp_path / name).astype(int) for name in ("keras.png", "lite.png")]
+    images = [iio.imread(tmp_path / name).astype(int) for name in ("keras.png", "other.png")]
     assert np.abs(images[0] - images[1]).max() <= 1

@@ -61,12 +61,13 @@ def read_table(path: str | os.PathLike[str], skeleton: Skeleton) -> Table:
             raise InputError(f"{path}: not recognised as keypoints; what is read: {KINDS}")
         return _with_joints(_read_file(path, skeleton), skeleton)
     files = _files(path)
-    known = [file for file in files if _kind(file)]
+    kinds = {file: _kind(file) for file in files}
+    known = [file for file in files if kinds[file]]
     if not known:
         raise InputError(f"{path}: holds no keypoints ({len(files)} files); what is read: {KINDS}")
     table = _with_joints(_merged([_read_file(file, skeleton) for file in known], str(path)), skeleton)
     others = {
-        "files that are no keypoints, left out": [file.name for file in files if file not in known],
+        "files that are no keypoints, left out": [file.name for file in files if not kinds[file]],
         "folders in it, left out": [entry.name for entry in _entries(path) if entry.is_dir()],
     }
     for what, names in others.items():

@@ -193,7 +193,7 @@ def _of_skeleton(person: Person, columns: list[list[int]], min_confidence: float
     places = np.full((len(columns), 2), np.nan)
     for joint, rows in enumerate(columns):
         if rows and above[rows].all():
-            places[joint] = person.places[rows].mean(axis=0)
+            places[joint] = person.places[rows[0]] if len(rows) == 1 else person.places[rows].mean(axis=0)
         elif len(rows) == 1 and person.confidence[rows[0]] > 0:
             taken.doubtful += 1
     return places
