@@ -10,7 +10,6 @@ from __future__ import annotations
 import tensorflow as tf
 
 KERNEL, STRIDE = 4, 2
-TAPS = [(y, x) for y in range(KERNEL) for x in range(KERNEL)]
 
 
 @tf.custom_gradient
@@ -20,11 +19,12 @@ def convolve(large: tf.Tensor, kernel: tf.Tensor):
     Args: large `(B, H, W, outer)`; kernel `(4, 4, outer, inner)`. Returns `(B, (H − 2) // 2, (W − 2) // 2, inner)`.
     """
     height, width = ((side - KERNEL) // STRIDE + 1 for side in large.shape[1:3])
-    small = tf.matmul(_patches(large, height, width), _matrix(kernel))
+    patches = _patches(large)
+    small = tf.matmul(patches, _matrix(kernel))
 
     def gradient(upstream: tf.Tensor):
         rest = [[0, 0], *([0, side % STRIDE] for side in large.shape[1:3]), [0, 0]]
-        return tf.pad(_spread(upstream, kernel), rest), _kernel_gradient(large, upstream)
+        return tf.pad(_spread(upstream, kernel), rest), _kernel_gradient(patches, upstream, kernel)
 
     return tf.reshape(small, [-1, height, width, kernel.shape[3]]), gradient
 
@@ -35,12 +35,11 @@ def convolve_transposed(small: tf.Tensor, kernel: tf.Tensor):
 
     Args: small `(B, h, w, inner)`; kernel `(4, 4, outer, inner)`. Returns `(B, 2h + 2, 2w + 2, outer)`.
     """
-    height, width = small.shape[1:3]
 
     def gradient(upstream: tf.Tensor):
-        patches = _patches(upstream, height, width)
+        patches = _patches(upstream)
         to_small = tf.reshape(tf.matmul(patches, _matrix(kernel)), tf.shape(small))
-        return to_small, _kernel_gradient(upstream, small)
+        return to_small, _kernel_gradient(patches, small, kernel)
 
     return _spread(small, kernel), gradient
 
@@ -49,10 +48,11 @@ def _matrix(kernel: tf.Tensor) -> tf.Tensor:
     return tf.reshape(kernel, [-1, kernel.shape[3]])
 
 
-def _patches(large: tf.Tensor, height: int, width: int) -> tf.Tensor:
+def _patches(large: tf.Tensor) -> tf.Tensor:
     """`(B · h · w, 16 · outer)`: for each pixel of the small map the values of its patch."""
-    moved = [large[:, y : y + STRIDE * height : STRIDE, x : x + STRIDE * width : STRIDE] for y, x in TAPS]
-    return tf.reshape(tf.concat(moved, axis=-1), [-1, KERNEL**2 * large.shape[3]])
+    sides = [1, KERNEL, KERNEL, 1], [1, STRIDE, STRIDE, 1]
+    patches = tf.image.extract_patches(large, *sides, [1, 1, 1, 1], "VALID")
+    return tf.reshape(patches, [-1, KERNEL**2 * large.shape[3]])
 
 
 def _spread(small: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -85,8 +85,6 @@ def _spread(small: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(large, [None, STRIDE * (height + 1), STRIDE * (width + 1), outer])
 
 
-def _kernel_gradient(large: tf.Tensor, small: tf.Tensor) -> tf.Tensor:
-    height, width, inner = small.shape[1:]
-    patches = _patches(large, height, width)
-    product = tf.matmul(patches, tf.reshape(small, [-1, inner]), transpose_a=True)
-    return tf.reshape(product, [KERNEL, KERNEL, large.shape[3], inner])
+def _kernel_gradient(patches: tf.Tensor, small: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    rows = tf.reshape(small, [-1, small.shape[3]])
+    return tf.reshape(tf.matmul(patches, rows, transpose_a=True), kernel.shape)
