@@ -41,6 +41,8 @@ def _form(layer: keras.layers.Conv2D) -> Form | None:
     """The form of a layer; None: Keras' own."""
     if layer.data_format != "channels_last" or layer.groups > 1 or layer.dilation_rate != (1, 1):
         return None
+    if layer.compute_dtype != "float32":  # the library adds up half precision in float32, sums of tensors do not
+        return None
     sizes, places = (layer.kernel_size, layer.strides), layer.output.shape[1:3]
     if sizes == ((3, 3), (1, 1)) and layer.padding == "same" and layer.filters <= FEW and None not in places:
         return _to_few

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import fields
@@ -24,6 +25,7 @@ from pose_gan.programs.flags import add_person_argument
 from pose_gan.programs.score_flags import add_metric_arguments, seed
 from pose_gan.programs.settings import run_config
 from pose_gan.programs.verbs import command_line, verb_parser
+from pose_gan.training.devices import Devices, cluster_of
 
 if TYPE_CHECKING:
     from pose_gan.evaluation.ablation import Member
@@ -103,6 +105,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Raises InputError for faults of this program's own flags, and of the flags that `test` would check late."""
+    if getattr(args, "devices", Devices()).slurm or cluster_of(os.environ):
+        raise InputError(
+            "ablate trains in one process at a time, and not with other workers; unset TF_CONFIG, and "
+            "give --devices all to train on all GPUs of this machine"
+        )
     for flag, values in (("--presets", args.presets), ("--seeds", args.seeds)):
         if len(set(values)) < len(values):
             raise InputError(f"{flag} {' '.join(map(str, values))}: one is given twice")

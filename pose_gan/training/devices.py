@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, InputWarning
 
 ALLOWED = (
     "auto, cpu, all, a number of GPUs such as 2, GPUs by their numbers such as 0,2 or GPU:0,GPU:2, or CPU:0,CPU:1; "
     "slurm under srun"
 )
+EXAMPLE = '{"type": "worker", "index": 0}'
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Cluster:
 def cluster_of(environment: Mapping[str, str]) -> Cluster | None:
     """The cluster that `TF_CONFIG` describes; None: there is none, or it has one process.
 
-    Raises: InputError: it cannot be read, or has other tasks than workers and a chief.
+    Raises: InputError: it cannot be read, does not say which process this is, or has other tasks than workers and a
+        chief.
     """
     text = environment.get("TF_CONFIG", "").strip()
     if not text:
@@ -76,20 +79,26 @@ def cluster_of(environment: Mapping[str, str]) -> Cluster | None:
         content = json.loads(text)
         jobs, task = content.get("cluster", {}), content.get("task", {})
         addresses = {job: [str(address) for address in places] for job, places in jobs.items()}
-        kind, index = task.get("type", "worker"), int(task.get("index", 0))
+        kind, index = str(task.get("type")), int(task.get("index", -1))
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"TF_CONFIG: no description of a cluster ({error})") from None
     others = sorted(set(addresses) - {"chief", "worker"})
     if others:
         raise InputError(f"TF_CONFIG: tasks {', '.join(others)} have nothing to do here; allowed: worker, chief")
+    if content and not jobs:
+        warnings.warn("TF_CONFIG has no 'cluster', so this process trains alone", InputWarning, stacklevel=2)
     if sum(map(len, addresses.values())) <= 1:
         return None
     chiefs, workers = addresses.get("chief", []), addresses.get("worker", [])
-    place = index if kind == "chief" else index + len(chiefs)
+    if not {"type", "index"} <= set(task):
+        raise InputError(f"TF_CONFIG: which worker is this? Expected a task such as {EXAMPLE}, got {task}")
     if kind not in addresses or not 0 <= index < len(addresses[kind]):
-        raise InputError(f"TF_CONFIG: there is no {kind} {index} in the cluster {addresses}")
-    for address in (*chiefs, *workers):
-        if not re.fullmatch(r".+:\d{1,5}", address):
-            raise InputError(f"TF_CONFIG: {address!r} is no address, expected HOST:PORT")
-    machines = [address.rpartition(":")[0] for address in (*chiefs, *workers)]
-    return Cluster((*chiefs, *workers), place, machines[:place].count(machines[place]))
+        raise InputError(f"TF_CONFIG: there is no {kind} {index} in the cluster {addresses}; numbers begin at 0")
+    everyone, place = (*chiefs, *workers), index if kind == "chief" else index + len(chiefs)
+    for address in everyone:
+        if not re.fullmatch(r"[^\s/]+:\d{1,5}", address) or not 0 < int(address.rpartition(":")[2]) < 1 << 16:
+            raise InputError(f"TF_CONFIG: {address!r} is no address, expected HOST:PORT, such as node1:12345")
+        if everyone.count(address) > 1:
+            raise InputError(f"TF_CONFIG: the address {address} is there twice; workers of one machine need two ports")
+    machines = [address.rpartition(":")[0] for address in everyone]
+    return Cluster(everyone, place, machines[:place].count(machines[place]))

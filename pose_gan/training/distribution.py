@@ -10,16 +10,17 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from pose_gan.config import TrainConfig
 from pose_gan.data.batches import Batch
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, reason
 from pose_gan.training.devices import Cluster, Devices, cluster_of
-from pose_gan.training.team import Team
+from pose_gan.training.joining import check_names
+from pose_gan.training.team import LostWorkerError, Team
 
 Step = Callable[[Sequence[Batch]], dict[str, tf.Tensor]]
 STOP = "wishes to stop"
@@ -28,6 +29,7 @@ BROKEN = tuple(
     for kind in ("Aborted", "Cancelled", "DeadlineExceeded", "Internal", "Unavailable")
 )
 """What TensorFlow raises if a worker is lost, among other causes."""
+UNREACHED = (tf.errors.DeadlineExceededError, tf.errors.UnavailableError)
 
 
 class Distribution:
@@ -49,9 +51,14 @@ class Distribution:
         self._wish = False
         self._wishes: tuple[Any, Any] = (0.0, 0.0)  # shares of the replicas that wished to stop: a step ago, and now
 
-    def scope(self) -> contextlib.AbstractContextManager[Any]:
-        """Networks and optimizers that are made inside of the block have their variables on every replica."""
-        return self.strategy.scope() if self.strategy is not None else contextlib.nullcontext()
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """Networks and optimizers that are made inside of the block have their variables on every replica.
+
+        Raises: LostWorkerError: a worker is lost, to which or from which their first values go.
+        """
+        with _losses_named(self.team), self.strategy.scope() if self.strategy is not None else contextlib.nullcontext():
+            yield
 
     def check(self, train: TrainConfig) -> None:
         """Raises InputError if these settings cannot be trained on so many replicas."""
@@ -100,10 +107,8 @@ class Distribution:
             return dict(zip(names, tf.unstack(means, len(names)), strict=True))
 
         def checked(batches: Sequence[Batch]) -> dict[str, tf.Tensor]:
-            try:
+            with _losses_named(self.team):
                 report = on_all(batches, tf.constant(float(self._wish)))
-            except BROKEN as error:
-                raise (error if self.team.size == 1 else self.team.explain(error)) from None
             self._wishes = self._wishes[1], report.pop(STOP)
             return report
 
@@ -131,6 +136,21 @@ class Distribution:
 
 
 ONE_DEVICE = Distribution()
+
+
+@contextlib.contextmanager
+def _losses_named(team: Team) -> Iterator[None]:
+    """If TensorFlow fails inside of the block because a worker is lost, LostWorkerError says which one."""
+    try:
+        yield
+    except BROKEN as error:
+        found = error if team.size == 1 else team.explain(error)
+        if found is error and isinstance(error, UNREACHED) and team.size > 1:
+            found = LostWorkerError(
+                "all workers live, but TensorFlow cannot reach one of them from another one; each machine must reach "
+                f"all of {', '.join(team.addresses)} ({reason(error)})"
+            )
+        raise found from None
 
 
 def open_distribution(choice: Devices, team: Team, on_machine: int = 0) -> Distribution:
@@ -192,7 +212,9 @@ def _multi_worker(team: Team) -> tf.distribute.Strategy:
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(team.addresses)}), task_type="worker", task_id=team.index, rpc_layer="grpc"
     )
-    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    team.agree(lambda: check_names(team.addresses))
+    with _losses_named(team):
+        return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
 
 
 def find_cluster(choice: Devices, environment: Mapping[str, str] = os.environ) -> Cluster | None:

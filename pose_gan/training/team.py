@@ -1,8 +1,8 @@
 """Processes that train together: they wait for one another, compare what they have, and end together.
 
 TensorFlow's own connections carry the numbers. Beside them, every worker holds one connection to the first one, the
-*chief*, from before TensorFlow starts until the end. Lines of JSON go over it: what a worker has, what went wrong, and
-a sign of life. It is made at the chief's address, whose port TensorFlow takes over afterwards.
+*chief*, from before TensorFlow starts until the end (`joining.py`). Lines of JSON go over it: what a worker has, what
+went wrong, and a sign of life.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pose_gan.errors import InputError, reason
+from pose_gan.training.joining import join, worker_name
 
 Result = TypeVar("Result")
 
-JOIN_SECONDS = 600.0
-"""How long workers wait for those that start late."""
 SILENCE_SECONDS = 30.0
 """After that time without a sign of life, a worker counts as lost."""
 GRACE_SECONDS = 15.0
@@ -58,20 +57,20 @@ class Team:
         return self.index == 0
 
     def name(self, worker: int) -> str:
-        return f"worker {worker} ({self.addresses[worker]})" + (", the chief," if worker == 0 else "")
+        return worker_name(self.addresses, worker)
 
     @contextlib.contextmanager
     def joined(self) -> Iterator[None]:
         """Waits until all workers have come, and keeps them together for the time of the block.
 
-        Raises: InputError: they do not come in time, or were started with other addresses.
+        Raises: InputError: as `join`.
         """
         if self.size == 1:
             yield
             return
         try:
-            for worker, connection in (_receive(self) if self.is_chief else {0: _call(self)}).items():
-                self._links[worker] = _Link(connection, lambda why, worker=worker: self._lose(worker, why))
+            for worker, connection in join(self.addresses, self.index).items():
+                self._links[worker] = _Link(connection, self.name(worker), self._lose)
             for link in self._links.values():  # when all are known, because a loss wakes all
                 link.start()
             yield
@@ -149,14 +148,14 @@ class Team:
             time.sleep(0.05)
         return error if self.lost is None else LostWorkerError(self.lost)
 
-    def _lose(self, worker: int, why: str) -> None:
+    def _lose(self, which: str) -> None:
         """Notes that a worker is lost; the chief tells the others. If the team is not left soon, the process ends."""
         if self.lost is not None:
             return
-        self.lost = why if why.startswith("worker ") else f"{self.name(worker)} {why}"
+        self.lost = which
         if self.is_chief:
             for link in list(self._links.values()):
-                link.send_quietly({"failed": self.lost})
+                link.send_quietly({"lost": which})
         for link in list(self._links.values()):
             link.wake()
         threading.Thread(target=self._end_process, daemon=True).start()
@@ -180,10 +179,10 @@ class _LostError(Exception):
 
 
 class _Link:
-    """A connection to another worker."""
+    """A connection to the worker of this name. A loss is told to `lose`: which worker, and why."""
 
-    def __init__(self, connection: socket.socket, lose: Callable[[str], None]) -> None:
-        self._connection, self._lose = connection, lose
+    def __init__(self, connection: socket.socket, name: str, lose: Callable[[str], None]) -> None:
+        self._connection, self._name, self._lose = connection, name, lose
         self._values: queue.Queue[Any] = queue.Queue()
         self._sending = threading.Lock()
         self._left = threading.Event()
@@ -224,7 +223,9 @@ class _Link:
                 for line in lines:
                     message = json.loads(line)
                     if "failed" in message:
-                        self._lose(message["failed"] if self._is_named(message) else f"ended: {message['failed']}")
+                        self._lose(f"{self._name} ended: {message['failed']}")
+                    elif "lost" in message:  # another one, of whom the chief tells
+                        self._lose(message["lost"])
                     elif "bye" in message:
                         self._left.set()
                     elif "value" in message:
@@ -235,106 +236,8 @@ class _Link:
         except (OSError, ValueError) as error:
             why = f"ended without a word ({reason(error)})"
         if not self._left.is_set():
-            self._lose(why)
-
-    def _is_named(self, message: dict[str, Any]) -> bool:
-        return message["failed"].startswith("worker ")
+            self._lose(f"{self._name} {why}")
 
     def _show_life(self) -> None:
         while not self._left.wait(SILENCE_SECONDS / 9):
             self.send_quietly({})
-
-
-def _place(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def _call(team: Team) -> socket.socket:
-    """The connection to the chief, when all workers are there."""
-    chief, end, told = team.addresses[0], time.monotonic() + JOIN_SECONDS, False
-    while True:
-        try:
-            connection = socket.create_connection(_place(chief), timeout=5)
-            connection.sendall(json.dumps({"worker": team.index, "addresses": team.addresses}).encode() + b"\n")
-            connection.settimeout(JOIN_SECONDS)
-            answer = _line(connection)
-            if answer is not None:
-                if "refused" in answer:
-                    raise InputError(answer["refused"])
-                print(f"worker {team.index} of {team.size}: the chief at {chief} keeps the log and saves", flush=True)
-                return connection
-            why = "it closed the connection"
-        except OSError as error:
-            why = reason(error)
-        if time.monotonic() > end:
-            raise InputError(f"{team.name(0)} could not be reached for {JOIN_SECONDS:.0f} s ({why}); start it too")
-        if not told:
-            print(f"worker {team.index} of {team.size}: waiting for the chief at {chief} ({why})", flush=True)
-            told = True
-        time.sleep(0.5)
-
-
-def _receive(team: Team) -> dict[int, socket.socket]:
-    """The connections to all workers, when all are there."""
-    try:
-        server = socket.create_server(("", _place(team.addresses[0])[1]), backlog=team.size)
-    except OSError as error:
-        raise InputError(f"{team.addresses[0]}: this address of the chief cannot be used ({reason(error)})") from None
-    found: dict[int, socket.socket] = {}
-    end, next_word = time.monotonic() + JOIN_SECONDS, time.monotonic() + 1
-    refused = None
-    with server:
-        server.settimeout(0.5)
-        while len(found) < team.size - 1 and refused is None:
-            with contextlib.suppress(TimeoutError):
-                connection, _ = server.accept()
-                refused = _admit(team, connection, found)
-            absent = ", ".join(team.name(worker) for worker in range(1, team.size) if worker not in found)
-            if time.monotonic() > end:
-                refused = f"{absent} did not come within {JOIN_SECONDS:.0f} s; start all workers at about one time"
-            elif absent and time.monotonic() > next_word:
-                print(f"waiting for {absent}", flush=True)
-                next_word = time.monotonic() + 60
-    for connection in found.values():
-        with contextlib.suppress(OSError):
-            connection.sendall(json.dumps({"refused": refused} if refused else {"all": True}).encode() + b"\n")
-    if refused:
-        raise InputError(refused)
-    return dict(sorted(found.items()))
-
-
-def _admit(team: Team, connection: socket.socket, found: dict[int, socket.socket]) -> str | None:
-    """Takes a worker in. Returns why the team cannot be, None if it can. Strangers are sent away."""
-    connection.settimeout(5)
-    with contextlib.suppress(OSError):
-        hello = _line(connection) or {}
-        worker, addresses = hello.get("worker"), hello.get("addresses")
-        if type(worker) is not int or not isinstance(addresses, list):
-            connection.close()
-            return None
-        twice = worker in found
-        found[-1 if twice else worker] = connection
-        if addresses != list(team.addresses):
-            return (
-                f"worker {worker} was started with the addresses {', '.join(map(str, addresses))}, the chief with "
-                f"{', '.join(team.addresses)}; give all the same"
-            )
-        if twice or not 0 < worker < team.size:
-            return f"worker {worker} was started twice; give each its own number (task index)"
-    return None
-
-
-def _line(connection: socket.socket) -> dict[str, Any] | None:
-    """The next message; None if there is none, or it is no message of ours."""
-    content = b""
-    while not content.endswith(b"\n"):
-        byte = connection.recv(1)
-        if not byte or len(content) > 1 << 16:
-            return None
-        content += byte
-    try:
-        message = json.loads(content)
-    except ValueError:
-        return None
-    return message if isinstance(message, dict) else None

@@ -99,3 +99,12 @@ def test_small_kernels_keep_their_operator():
     graph = operators(model)
     use_fast_forms(model)
     assert graph["Conv2D"] - operators(model)["Conv2D"] == 1  # the one with three outputs
+
+
+def test_half_precision_keeps_its_operators(monkeypatch):
+    monkeypatch.setattr(forms, "LARGE_KERNEL", 0)
+    features = keras.Input((8, 8, 4))
+    layers = [keras.layers.Conv2D(3, 3, padding="same", dtype=dtype) for dtype in ("float32", "mixed_bfloat16")]
+    model = keras.Model(features, [layer(features) for layer in layers])
+    use_fast_forms(model)
+    assert operators(model)["Conv2D"] == 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import itertools
 import sys
+from typing import cast
 
 import numpy as np
 import pytest
 
 from pose_gan.estimators import Poses
-from pose_gan.metrics import METRICS, ImageBatch, MetricOptions, NotComputed, create_metrics
+from pose_gan.metrics import METRICS, ImageBatch, Metric, MetricOptions, NotComputed, create_metrics
 from pose_gan.metrics.fid import Moments
 from pose_gan.metrics.inception import Inception
 from pose_gan.poses.skeleton import COCO18
@@ -89,10 +90,10 @@ def on_disk(state):
 
 
 def test_shards_give_the_scores_of_the_whole(every_network, batches):
-    whole, merged = (create_metrics(METRICS, every_network) for _ in range(2))
-    shards = [create_metrics(METRICS, every_network) for _ in SHARDS]
+    made = [create_metrics(METRICS, every_network) for _ in range(2 + len(SHARDS))]
+    assert not [name for metrics in made for name, metric in metrics.items() if isinstance(metric, NotComputed)]
+    whole, merged, *shards = cast(list[dict[str, Metric]], made)
     for name, metric in whole.items():
-        assert not isinstance(metric, NotComputed), name
         for batch in batches:
             metric.update(batch)
         for rows, parts in zip(SHARDS, shards, strict=True):

@@ -304,6 +304,15 @@ def test_what_shows_and_what_is_kept_may_differ(stub):
     assert ablate("--log_interval", "7", "--keep_checkpoints", "1", seeds=[0]) == 0
 
 
+def test_it_is_no_worker_of_a_cluster(stub, monkeypatch):
+    """Its trainings would each wait for other workers."""
+    cluster = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    with pytest.raises(InputError, match="not with other workers; unset TF_CONFIG"):
+        ablate()
+    assert stub.calls == []
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

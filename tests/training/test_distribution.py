@@ -18,7 +18,7 @@ from workers import Workers
 from pose_gan.config import TrainConfig
 from pose_gan.data.batches import iterate, training_batches
 from pose_gan.data.pair_data import open_pairs
-from pose_gan.errors import InputError
+from pose_gan.errors import InputError, InputWarning
 from pose_gan.programs import train
 from pose_gan.training.devices import Cluster, Devices, cluster_of, devices
 from pose_gan.training.distribution import Distribution, find_cluster, open_distribution
@@ -250,6 +250,11 @@ def test_tf_config_is_understood():
     assert cluster_of(described(0, "chief", worker=["a:1"], chief=["c:3"])) == Cluster(("c:3", "a:1"), 0)
 
 
+def test_a_tf_config_without_a_cluster_is_noted():
+    with pytest.warns(InputWarning, match="no 'cluster', so this process trains alone"):
+        assert cluster_of({"TF_CONFIG": '{"clusters": {"worker": ["a:1", "b:2"]}}'}) is None
+
+
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
@@ -259,6 +264,11 @@ def test_tf_config_is_understood():
         (described(0, "evaluator", worker=["a:1", "b:2"]), "there is no evaluator 0"),
         (described(0, worker=["a:1", "b:2"], ps=["c:3"]), "tasks ps have nothing to do here; allowed: worker, chief"),
         (described(0, worker=["a:1", "b"]), "'b' is no address, expected HOST:PORT"),
+        (described(0, worker=["a:1", "http://b:2"]), "'http://b:2' is no address"),
+        (described(0, worker=["a:1", "b:70000"]), "'b:70000' is no address"),
+        (described(0, worker=["a:1", "a:1"]), "the address a:1 is there twice"),
+        ({"TF_CONFIG": '{"cluster": {"worker": ["a:1", "b:2"]}}'}, "which worker is this?"),
+        ({"TF_CONFIG": '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker"}}'}, "which worker is this?"),
     ],
 )
 def test_a_tf_config_that_makes_no_sense_is_refused(environment, message):

@@ -16,7 +16,7 @@ from pose_gan.training.profiling import WARM_UP, Profile
 def traced_steps(run) -> list[int]:
     """The numbers of the steps that a trace has."""
     (path,) = run.glob("profile/plugins/profile/*/*.xplane.pb")
-    space, steps = xplane_pb2.XSpace(), []
+    space, steps = xplane_pb2.XSpace(), []  # pyright: ignore[reportAttributeAccessIssue]
     space.ParseFromString(path.read_bytes())
     for plane in space.planes:
         for line in plane.lines:
@@ -78,7 +78,7 @@ def test_an_error_in_a_step_is_the_one_to_see(tmp_path):
     with Profile(tmp_path / "other", 1, said.append) as profile:  # the trace before has ended
         for number in range(6):
             profile.next_step(number)
-            tf.constant(np.ones(3)) + 1
+            tf.add(tf.constant(np.ones(3)), 1)
     assert traced_steps(tmp_path / "other") == [3]
 
 

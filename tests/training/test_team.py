@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import socket
 import threading
 import time
@@ -12,6 +14,7 @@ import pytest
 from workers import addresses
 
 from pose_gan.errors import InputError
+from pose_gan.training import joining
 from pose_gan.training import team as team_module
 from pose_gan.training.team import LostWorkerError, Team
 
@@ -120,7 +123,14 @@ def test_strangers_at_the_port_are_sent_away():
 
     def stranger() -> None:
         host, _, port = places[0].rpartition(":")
-        for words in (b"GET / HTTP/1.1\r\n\r\n", b"{}\n", b"[1]\n", b'{"worker": "one"}\n', b"\xff" * 70_000):
+        for words in (
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"{}\n",
+            b"[1]\n",
+            b'{"worker": "one"}\n',
+            b"[" * 60_000 + b"\n",
+            b"\xff" * 70_000,
+        ):
             for _ in range(100):
                 try:
                     with socket.create_connection((host, int(port))) as connection:
@@ -145,7 +155,9 @@ def test_strangers_at_the_port_are_sent_away():
     assert results == [[0, 1], [0, 1]]
 
 
-def test_workers_that_were_started_wrongly_are_refused():
+def test_workers_that_were_started_wrongly_are_refused(monkeypatch):
+    """One that comes when the chief has refused another one finds no chief."""
+    monkeypatch.setattr(joining, "JOIN_SECONDS", 3.0)
     common, others = addresses(3), addresses(3)
     for error in together(3, lambda team: None, {0: common, 1: common, 2: [common[0], *others[1:]]}):
         assert isinstance(error, InputError)
@@ -170,7 +182,7 @@ def test_a_number_that_is_given_twice_is_refused():
 
 
 def test_who_does_not_come_is_named(monkeypatch, capsys):
-    monkeypatch.setattr(team_module, "JOIN_SECONDS", 1.2)
+    monkeypatch.setattr(joining, "JOIN_SECONDS", 1.2)
     places = addresses(3)
     with pytest.raises(InputError, match=rf"worker 1 \({places[1]}\), worker 2 .* did not come within 1 s"):
         Team(places, 0).joined().__enter__()
@@ -179,11 +191,39 @@ def test_who_does_not_come_is_named(monkeypatch, capsys):
         Team(places, 1).joined().__enter__()
 
 
-def test_a_port_that_is_taken_is_named():
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_port_that_is_taken_is_named(index):
+    """And no other worker needs to be there for it."""
     with socket.create_server(("", 0)) as held:
-        port = held.getsockname()[1]
-        with pytest.raises(InputError, match=rf"localhost:{port}: this address of the chief cannot be used"):
-            Team([f"localhost:{port}", "localhost:1"], 0).joined().__enter__()
+        places = addresses(2)
+        places[index] = f"localhost:{held.getsockname()[1]}"
+        with pytest.raises(InputError, match=rf"worker {index} \({places[index]}\).* cannot have its port .*in use"):
+            Team(places, index).joined().__enter__()
+
+
+def test_a_worker_that_left_while_others_waited_may_come_again():
+    """It was ended and started again, before the last one came."""
+    places, results = addresses(3), []
+    host, _, port = places[0].rpartition(":")
+
+    def one(index: int) -> None:
+        team = Team(places, index)
+        with team.joined():
+            results.append(team.gather(index))
+
+    threads = [threading.Thread(target=one, args=(index,), daemon=True) for index in range(3)]
+    threads[0].start()
+    hello = json.dumps({"worker": 1, "addresses": places}).encode() + b"\n"
+    for _ in range(200):
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port))) as early:
+            early.sendall(hello)
+            break
+        time.sleep(0.02)
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert results == [[0, 1, 2]] * 3
 
 
 def test_silence_is_a_loss(monkeypatch):

@@ -54,8 +54,8 @@ def test_a_signal_at_one_worker_stops_both_and_one_device_goes_on(command, run, 
     """All stop after the same step, and the run sees the pairs that it would have seen on one device."""
     whole = tmp_path / "whole"
     alone = Workers(tmp_path, [*command, "--output_dir", str(whole)], [()])
-    assert alone.ended()[0].status == 0
     stopped = Workers(tmp_path, command, fates={1: {"at": {"3": "terminate"}}}).ended()
+    assert alone.ended()[0].status == 0
     assert [each.status for each in stopped] == [0, 0], stopped
     assert "stopped at step 5; continue with: pose-gan train --resume" in stopped[0].text
     assert "on 2 devices in 2 processes" in stopped[0].text
@@ -182,7 +182,7 @@ def test_workers_wait_for_one_that_is_late(command, run, tmp_path):
 
 @pytest.mark.slow
 def test_workers_that_never_come_are_named(command, tmp_path):
-    patch = {"patch": {"pose_gan.training.team.JOIN_SECONDS": 3.0}}
+    patch = {"patch": {"pose_gan.training.joining.JOIN_SECONDS": 3.0}}
     for present in (0, 1):
         workers = Workers(tmp_path, command, fates={0: patch, 1: patch}, late=0)
         workers.processes[1 - present].kill()
