@@ -23,7 +23,7 @@ from pose_gan.evaluation.scoring import score
 from pose_gan.evaluation.strip_names import strip_name
 from pose_gan.evaluation.strips import read_strip
 from pose_gan.files.lock import LOCK, only_program
-from pose_gan.metrics import BY_DEFAULT, METRICS, MetricSpec, Result, l1, mask_ssim, psnr, ssim
+from pose_gan.metrics import BY_DEFAULT, METRICS, MetricSpec, PerImage, l1, mask_ssim, psnr, ssim
 from pose_gan.model_files import formats
 from pose_gan.model_files.saving import ExportedGenerator, describe, load_generator, save_model
 from pose_gan.networks import build_generator
@@ -362,23 +362,14 @@ def test_program_scores_real_images_and_says_what_it_cannot(data, folder, capsys
 CROSSED = [(a, b) for a in NAMES[:3] for b in NAMES[3:]]
 
 
-class Brightness:
-    """A metric that needs no target image."""
-
-    def __init__(self):
-        self.values = []
-
-    def update(self, batch):
-        self.values.append(batch.generated.mean(axis=(1, 2, 3)))
-
-    def result(self):
-        values = np.concatenate(self.values)
-        return Result(values.mean(), values.std(), len(values), values)
+def brightness(batch):
+    """The scores of a metric that needs no target image."""
+    return batch.generated.mean(axis=(1, 2, 3))
 
 
 def test_scores_against_another_person_are_left_out(data, folder, monkeypatch, capsys):
     """`test` says so; a metric that needs no target stays, with all pairs, and a pair of one person keeps its score."""
-    spec = MetricSpec("bright", "brightness", True, lambda options: Brightness())
+    spec = MetricSpec("bright", "brightness", True, lambda options: PerImage(brightness))
     monkeypatch.setitem(METRICS, "bright", spec)
     write_pairs(folder / "annotations/own-pairs-test.csv", pd.DataFrame(CROSSED, columns=["from", "to"]))
     crossed = dataclasses.replace(data, pairs=pd.DataFrame(CROSSED, columns=["from", "to"]))
