@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pose_gan.files.text import csv_text
 from pose_gan.metrics import METRICS
 
 DECIMALS = 3  # as in the paper's tables; CSV has more
@@ -195,16 +194,15 @@ def to_csv(table: Table) -> str:
     If some scores have intervals, `<name>_low` and `<name>_high`, the ends of the intervals, follow each metric.
     A score that was not computed is written as `not computed: why`. A score that was not published is empty.
     """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    lines: list[list[object]] = []
     intervals = any(cell.interval is not None for row in table.rows for cell in row.cells.values())
     tails = ("", "_std", "_low", "_high") if intervals else ("", "_std")
     columns = [f"{metric}{tail}" for metric in table.metrics for tail in tails]
-    writer.writerow(["run", "kind", "dataset", "pairs", "source", *columns])
+    lines.append(["run", "kind", "dataset", "pairs", "source", *columns])
     for row in table.rows:
         cells = [text for metric in table.metrics for text in _csv_cells(row.cells[metric])[: len(tails)]]
-        writer.writerow([row.name, row.kind, row.dataset, row.pairs, row.source, *cells])
-    return file.getvalue()
+        lines.append([row.name, row.kind, row.dataset, row.pairs, row.source, *cells])
+    return csv_text(lines)
 
 
 def _csv_cells(cell: Cell) -> tuple[str, ...]:

@@ -17,9 +17,7 @@ linked too.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -40,7 +38,7 @@ from pose_gan.evaluation.processes import in_turn
 from pose_gan.files.atomic import PART, atomic_path, remove_parts
 from pose_gan.files.folders import list_images, make_folder
 from pose_gan.files.images import QUALITY, read_image, save_image
-from pose_gan.files.text import read_text, write_json, write_text
+from pose_gan.files.text import csv_text, read_text, write_json, write_text
 from pose_gan.model_files.saving import settings_of
 from pose_gan.networks import compiled
 from pose_gan.poses.drawing import to_uint8
@@ -266,12 +264,9 @@ def _hash(content: bytes) -> str:
 
 def _list(plan: Plan) -> str:
     """The CSV of all generated images."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "source", "target", "person"])
-    for file, (source, target), person in zip(plan.files, plan.data.pairs.to_numpy(), plan.people, strict=True):
-        writer.writerow([file, source, target, person])
-    return text.getvalue()
+    pairs = zip(plan.files, plan.data.pairs.to_numpy(), plan.people, strict=True)
+    rows = [(file, source, target, person) for file, (source, target), person in pairs]
+    return csv_text([("file", "source", "target", "person"), *rows])
 
 
 def _remove_parts(output: Path, files: Sequence[Path]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +10,7 @@ from pose_gan.evaluation.ablation_table import RESAMPLES
 from pose_gan.evaluation.pages import page_template
 from pose_gan.evaluation.published import PAPER, TABLE_4
 from pose_gan.evaluation.score_tables import latex
-from pose_gan.files.text import write_text
+from pose_gan.files.text import csv_text, write_text
 from pose_gan.reid.evaluation import DISTANCE_TITLES, markdown
 from pose_gan.reid.table import MEASURES, Difference, Mean, Model, ReidTable
 from pose_gan.versions import versions
@@ -116,19 +114,16 @@ def _latex(rows: Sequence[Sequence[str]]) -> list[str]:
 def to_csv(table: ReidTable) -> str:
     """A line per model and training, in shares of 1: means, standard deviations, differences and their intervals."""
     tails = ("", "_std", *(f"_difference{tail}" for tail in ("", "_std", "_low", "_high")))
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(
-        ["method", "distance", "training", "seeds", *(f"{name}{tail}" for name in MEASURES for tail in tails)]
-    )
+    rows: list[list[Any]] = []
+    rows.append(["method", "distance", "training", "seeds", *(f"{name}{tail}" for name in MEASURES for tail in tails)])
     for model, means in table.means.items():
         for training, cells in means.items():
             line: list[Any] = [*model, training, len(table.seeds)]
             for name, score in cells.items():
                 difference = table.differences[model].get(training, {}).get(name, (None,) * 4)
                 line += ["" if value is None else f"{value:.6g}" for value in (*score, *difference)]
-            writer.writerow(line)
-    return file.getvalue()
+            rows.append(line)
+    return csv_text(rows)
 
 
 def write_page(
