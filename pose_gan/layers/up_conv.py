@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from pose_gan.layers.base import register
-from pose_gan.layers.strided import KERNEL, STRIDE, convolve_transposed
+from pose_gan.layers.strided import KERNEL, ON_EVEN, STRIDE, convolve_transposed
 
 SMALL_MAP = 128  # pixels; on larger maps the library's own operator is as fast or faster
 
@@ -32,14 +32,26 @@ class UpConv2D(keras.layers.Conv2DTranspose):
         fixed = {"kernel_size": KERNEL, "strides": STRIDE, "padding": "same", "use_bias": False}
         super().__init__(filters, **{**kwargs, **fixed})
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    def transposed_convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """What `call` computes; a hook, as `convolution_op` is one of Keras' convolutions."""
         places = inputs.shape[1:3]
-        if None in places or places[0] * places[1] > SMALL_MAP:
-            return super().call(inputs)
-        return convolve_transposed(inputs, tf.convert_to_tensor(self.kernel))[:, 1:-1, 1:-1]
+        is_small = None not in places and places[0] * places[1] <= SMALL_MAP
+        return up_by_patches(inputs, kernel) if is_small else self.by_library(inputs, kernel)
+
+    def by_library(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """The library's operator. It takes the layer's own kernel."""
+        return super().call(inputs)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return self.transposed_convolution_op(inputs, self.kernel)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for name in ("kernel_size", "strides", "padding", "use_bias"):
             del config[name]
         return config
+
+
+def up_by_patches(features: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """The convolution of the layer as one matrix product and an overlap-add."""
+    return convolve_transposed(features, tf.convert_to_tensor(kernel), ON_EVEN)

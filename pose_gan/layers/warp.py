@@ -179,9 +179,11 @@ def _maximum(moved: tf.Tensor, pixel: tf.Tensor, covered: tf.Tensor):
 
     merged = per_pixel(tf.math.segment_max(moved, pixel))  # 0 where a pixel has no row
     merged = tf.where(covered[:, None], merged, tf.nn.relu(merged))
+    is_selected = moved == tf.gather(merged, pixel)  # kept for the gradient, as it is a quarter of `moved`
 
     def gradient(upstream: tf.Tensor):
-        selected = tf.cast(moved == tf.gather(merged, pixel), moved.dtype)
+        with tf.control_dependencies([upstream]):  # else it would be computed, and kept, long before it is needed
+            selected = tf.cast(is_selected, moved.dtype)
         ties = per_pixel(tf.math.segment_sum(selected, pixel))
         return selected * tf.gather(tf.math.divide_no_nan(upstream, ties), pixel), None, None
 

@@ -81,7 +81,7 @@ class GAN:
                 self.generator = build_generator(config.model)
                 self.discriminator = build_discriminator(config.model)
                 for model in (self.generator, self.discriminator):
-                    use_fast_forms(model)
+                    use_fast_forms(model, training=True)
                 self._logits = logits_model(self.discriminator)
                 self._features = VGGFeatures(layers, config.loss.vgg_weights) if layers else None
             self._pose_maps = (
@@ -125,7 +125,8 @@ class GAN:
             if self._adversarial and self.config.train.shared_forward:
                 with tape.stop_recording():
                     report |= self._update_discriminator(batch, batch, generated)
-            terms = self._generator_losses(batch, generated)
+            with _after(generated, *report.values()):
+                terms = self._generator_losses(batch, generated)
             loss = self._generator_optimizer.scale_loss(terms["generator"])
         self._minimise(loss, self.generator, self._generator_optimizer, tape)
         return report | terms
@@ -139,7 +140,8 @@ class GAN:
         images = tf.concat([real["target_image"], generated], axis=0)
         both = {key: tf.concat([real[key], fake[key]], axis=0) for key in real if key != "target_image"}
         with tf.GradientTape() as tape:
-            real_logits, fake_logits = tf.split(self._judge(both, images), 2)
+            with _after(generated):
+                real_logits, fake_logits = tf.split(self._judge(both, images), 2)
             loss = losses.discriminator_adversarial_loss(real_logits, fake_logits)
             scaled = self._discriminator_optimizer.scale_loss(loss)
         self._minimise(scaled, self.discriminator, self._discriminator_optimizer, tape)
@@ -204,6 +206,15 @@ class GAN:
             else:
                 total += losses.nearest_neighbour_loss(ours, theirs, loss.nn_loss_area_size, loss.nn_loss_reduction)
         return total
+
+
+def _after(*tensors: tf.Tensor) -> contextlib.AbstractContextManager:
+    """In a graph, what is computed inside of the block waits for the tensors.
+
+    Otherwise, all that needs the batch alone (heat maps, features of the target) would be computed at once, and be kept
+    in memory until it is used.
+    """
+    return tf.control_dependencies(tensors)
 
 
 @contextlib.contextmanager
