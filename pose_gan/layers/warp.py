@@ -19,8 +19,8 @@ from pose_gan.layers.placement import for_sparse_products, never_clustered
 class _Samples(NamedTuple):
     """Where to sample: K source pixels and their weights, for each of N rows.
 
-    pixel: int64 (N,), the output pixel of the row in [0, B·h·w), ascending.
-    places: int64 (N, K), source pixels in [0, B·h·w).
+    pixel: int32 (N,), the output pixel of the row in [0, B·h·w), ascending.
+    places: int32 (N, K), source pixels in [0, B·h·w).
     weights: float32 (N, K); 0 outside of the image.
     """
 
@@ -52,12 +52,12 @@ def warp_sparse(
     Returns: float32 `(B, h, w, C)`. Gradients flow to `features`.
     """
     batch, (height, width, channels) = tf.shape(features)[0], features.shape[1:]
-    active = tf.where(tf.transpose(masks, [0, 2, 3, 1]) > 0)  # (N, 4): b, y, x, part; ascending
+    active = tf.cast(tf.where(tf.transpose(masks, [0, 2, 3, 1]) > 0), tf.int32)  # (N, 4): b, y, x, part; ascending
     samples = _samples(transforms, active, (height, width), interpolation)
     flat = tf.reshape(features, [-1, channels])
-    pixels, rows = tf.shape(flat, tf.int64)[0], tf.shape(active, tf.int64)[0]
+    pixels, rows = tf.shape(flat)[0], tf.shape(active)[0]
     with never_clustered():
-        count = tf.math.bincount(tf.cast(samples.pixel, tf.int32), minlength=tf.cast(pixels, tf.int32))
+        count = tf.math.bincount(samples.pixel, minlength=pixels)
 
     def merge() -> tf.Tensor:
         if aggregation == "avg":
@@ -136,12 +136,15 @@ def _neighbours(
         column = tf.cast(tf.clip_by_value(column, 0, width - 1), base.dtype)
         places.append(base + row * width + column)
         weights.append(tf.where(inside, weight, 0.0))
-    return tf.stack(places, axis=-1), tf.stack(weights, axis=-1)
+    # Vectors of weights are stacked as rows and turned, which is faster; oneDNN does not turn integers, and says so.
+    turned = tf.transpose(tf.stack(weights)) if x.shape.rank == 1 else tf.stack(weights, axis=-1)
+    return tf.stack(places, axis=-1), turned
 
 
 def _samples(transforms: tf.Tensor, active: tf.Tensor, size: tuple[int, int], interpolation: str) -> _Samples:
     sample, y, x, part = tf.unstack(active, axis=-1)
-    at = _transform(tf.gather_nd(transforms, tf.stack([sample, part], axis=-1)), x, y)
+    parts = transforms.shape[1]
+    at = _transform(tf.gather(tf.reshape(transforms, [-1, 8]), sample * parts + part), x, y)
     base = sample * (size[0] * size[1])
     places, weights = _neighbours(*at, base, size, interpolation)
     return _Samples(base + y * size[1] + x, places, weights)
@@ -153,13 +156,13 @@ def _product(row: tf.Tensor, places: tf.Tensor, weights: tf.Tensor, shape: tf.Te
 
     TensorFlow's own gradient would also compute the gradient of the weights, and needs a static shape.
     """
-    indices = tf.stack([tf.repeat(row, places.shape[1]), tf.reshape(places, [-1])], axis=-1)
+    indices = tf.cast(tf.stack([tf.repeat(row, places.shape[1]), tf.reshape(places, [-1])], axis=-1), tf.int64)
 
     def multiply(values: tf.Tensor, transpose: bool) -> tf.Tensor:
         # The matrix is made again for the gradient: a function that captures one cannot be exported.
         with for_sparse_products():
             matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
-                indices=indices, values=tf.reshape(weights, [-1]), dense_shape=shape
+                indices=indices, values=tf.reshape(weights, [-1]), dense_shape=tf.cast(shape, tf.int64)
             )
             return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=values, transpose_a=transpose)
 
@@ -178,7 +181,7 @@ def _maximum(moved: tf.Tensor, pixel: tf.Tensor, covered: tf.Tensor):
         return tf.pad(segments, [[0, tf.shape(covered)[0] - tf.shape(segments)[0]], [0, 0]])
 
     merged = per_pixel(tf.math.segment_max(moved, pixel))  # 0 where a pixel has no row
-    merged = tf.where(covered[:, None], merged, tf.nn.relu(merged))
+    merged = tf.maximum(merged, tf.where(covered, merged.dtype.min, 0.0)[:, None])
     is_selected = moved == tf.gather(merged, pixel)  # kept for the gradient, as it is a quarter of `moved`
 
     def gradient(upstream: tf.Tensor):

@@ -69,11 +69,9 @@ def test_fused_normalisation(count, monkeypatch):
     values *= [1.0, 1.0, 10.0, 0.0]
     gain, bias = numbers(4, seed=1), numbers(4, seed=2)
     assert_same(
-        lambda *inputs: normalize_fused(*inputs, 1e-5),
-        lambda *inputs: normalize_channels(*inputs, 1e-5),
-        values,
-        gain,
-        bias,
+        lambda x, g, b: normalize_fused(x, g, b, 1e-5),
+        lambda x, g, b: normalize_channels(x, g, b, 1e-5),
+        *(values, gain, bias),
         rtol=2e-4,
     )
 
