@@ -14,6 +14,7 @@ from benchmarks.flops import iteration_work
 from benchmarks.harness import Options, Table, matrix_product, ratio, time_in_turns
 from benchmarks.inputs import SIZE, pose_pairs, random_batch, random_tensor, size_text
 from benchmarks.memory import Case, peaks
+from benchmarks.release import release_gan
 from pose_gan import geometry, losses, networks
 from pose_gan.config import LossConfig, ModelConfig, RunConfig, TrainConfig
 from pose_gan.networks import logits_model
@@ -26,23 +27,27 @@ FORMS = {  # form → description; the first form is that of the training
     "full": "full preset",
     "plain_features": "plain copies, L1 on features",
     "plain": "plain copies, L1 on pixels",
+    "release": "the release's algorithm",
 }
 Calls = dict[str, Callable[[], Any]]
 
 
 def make_config(form: str, image_size: SIZE, batch: int, window: int, width: float) -> RunConfig:
-    """The settings of a form: the full preset with random VGG weights; plain forms have other losses."""
+    """The settings of a form: the full preset with random VGG weights. Plain forms have other losses.
+
+    The release generates images once for each of the two updates.
+    """
     row = preset("full", window)
     loss: dict[str, Any] = {"vgg_weights": "random"}
     loss |= {name: row[name] for name in ("l1_penalty_weight", "content_loss_layer", "nn_loss_area_size")}
-    if form != "full":
+    if form.startswith("plain"):
         loss["nn_loss_area_size"] = 1
     if form == "plain":
         loss["content_loss_layer"] = "none"
     return RunConfig(
         model=ModelConfig(image_size=image_size, warp_skip=row["warp_skip"], width=width),
         loss=LossConfig(**loss),
-        train=TrainConfig(batch_size=batch),
+        train=TrainConfig(batch_size=batch, shared_forward=form != "release"),
     )
 
 
@@ -50,6 +55,8 @@ def make_gan(form: str, config: RunConfig) -> GAN:
     """The networks of a form; in the plain forms, skip connections do not move their features."""
     if form == "full":
         return GAN(config)
+    if form == "release":
+        return release_gan(config)
     with mock.patch.object(networks, "_move", lambda maps, *geometry: maps):
         return GAN(config)
 
@@ -86,7 +93,7 @@ def _measure(size: SIZE, batch: int, window: int, width: float, options: Options
     cases = [Case("benchmarks.step:make_calls", {"form": form, **settings}, as_it_is=True) for form in FORMS]
     rows: list[dict] = []
     for (form, gan), found in zip(gans.items(), peaks(cases, options.memory), strict=True):
-        work = iteration_work(gan.generator, gan.discriminator, feature_model(gan.config), batch)
+        work = _work(gan, batch)
         gflop = sum(work.values()) / 1e9
         seconds = times[form].median
         rows.append(
@@ -105,6 +112,14 @@ def _measure(size: SIZE, batch: int, window: int, width: float, options: Options
     return [_step_table(name, rows, rate, options), _parts_table(name, gans["full"], times, rate, batch)]
 
 
+def _work(gan: GAN, batch: int) -> dict[str, float]:
+    features = feature_model(gan.config)
+    work = iteration_work(gan.generator, gan.discriminator, features, batch)
+    if not gan.config.train.shared_forward:
+        work["generator forward, for the discriminator"] = work["generator forward"]
+    return work
+
+
 def _step_table(name: str, rows: list[dict], rate: float, options: Options) -> Table:
     columns = {
         "form": "step",
@@ -116,7 +131,8 @@ def _step_table(name: str, rows: list[dict], rate: float, options: Options) -> T
     }
     notes = [
         f"matrix product in the same rounds: {rate:.0f} GFLOP/s. GFLOP: convolutions only, what the update needs "
-        "(no gradients of the networks' inputs, none of frozen weights), generator's forward pass shared."
+        "(no gradients of the networks' inputs, none of frozen weights). The release's algorithm: see "
+        "benchmarks/release.py; it needs a forward pass of the generator for each of the two updates."
     ]
     if options.memory:
         columns |= {"call_mb": "step, MB", "process_mb": "process, MB"}
@@ -128,7 +144,7 @@ def _step_table(name: str, rows: list[dict], rate: float, options: Options) -> T
 
 
 def _parts_table(name: str, gan: GAN, times: dict, rate: float, batch: int) -> Table:
-    work = iteration_work(gan.generator, gan.discriminator, feature_model(gan.config), batch)
+    work = _work(gan, batch)
     g_forward, g_backward = work["generator forward"], work["generator backward"]
     flops = {
         "generator, forward": g_forward,

@@ -174,6 +174,22 @@ def test_plain_step_moves_nothing() -> None:
     assert work[0] == work[1]
 
 
+def test_the_release_s_operators_give_the_same_losses() -> None:
+    """Its generator has operators of its own, and both trainings compute the same numbers for one iteration."""
+    config = step.make_config("release", (64, 64), 2, 3, 0.125)
+    assert not config.train.shared_forward
+    data = [inputs.random_batch(2, (64, 64))] * 3
+    found = []
+    for form in ("release", "full"):
+        gan = step.make_gan(form, config)
+        kinds = {type(layer).__name__ for layer in gan.generator.layers}
+        assert ("UpConv2D" in kinds, "DeformableSkip" in kinds) == (form == "full",) * 2
+        losses = gan.train_step(data[: gan.batches_per_iteration])
+        found.append({name: float(value) for name, value in losses.items()})
+    for name, value in found[1].items():
+        assert found[0][name] == pytest.approx(value, rel=1e-3), name
+
+
 def test_pipeline_says_what_training_takes() -> None:
     options = Options(quick=True, repeats=1, step_seconds={((64, 64), 2): 0.5})
     (table,) = pipeline.run(options)
