@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -46,33 +47,35 @@ def part_masks(
     # are slower. Away from the outlines, rows and columns give the same masks.
     by_columns = is_release(compat)
     lines, length = image_size[::-1] if by_columns else image_size
-    limbs = [part for part in skeleton.parts if part.kind == "limb"]
-    limb_runs: list[tf.Tensor] = []
-    if limbs:
-        corners, present = limb_corners(pose, limbs, skeleton, [part.mask_far for part in limbs])
-        corners = corners[..., ::-1] if by_columns else corners
-        limb_runs = tf.unstack(polygons.convex_runs(corners, (lines, length), present, look_at(compat)), axis=1)
-    runs = []
-    for part in skeleton.parts:
-        if part.kind == "whole":
-            runs.append(tf.tile([[[0, length]]], [tf.shape(pose.xy)[0], lines, 1]))
-        elif part.kind == "square":
-            runs.append(_square_runs(pose, part, skeleton, (lines, length), by_columns))
+    runs: list[polygons.Runs] = []
+    for kind, group in itertools.groupby(skeleton.parts, lambda part: part.kind):
+        parts = list(group)
+        if kind == "limb":
+            corners, present = limb_corners(pose, parts, skeleton, [part.mask_far for part in parts])
+            corners = corners[..., ::-1] if by_columns else corners
+            runs.append(polygons.convex_runs(corners, lines, present, look_at(compat)))
+        elif kind == "square":
+            runs += [_square_runs(pose, part, skeleton, lines, by_columns) for part in parts]
         else:
-            runs.append(limb_runs.pop(0))
-    # Each run is the difference of two lines of a table: the one that is full up to its end, and up to its start.
-    start, end = tf.unstack(tf.stack(runs, axis=1), axis=-1)  # (B, P, lines)
-    full_up_to = tf.constant(np.tri(length + 1, length, -1), tf.float32)
-    masks = tf.gather(full_up_to, end) - tf.gather(full_up_to, start)
-    return tf.transpose(masks, [0, 1, 3, 2]) if by_columns else masks
+            whole = tf.zeros([tf.shape(pose.xy)[0], len(parts), lines], pose.xy.dtype)
+            runs.append((whole, whole + length))
+    starts, ends = zip(*runs, strict=True)
+    limits = tf.cast(tf.clip_by_value(tf.concat([*starts, *ends], axis=1), 0.0, float(length)), tf.int32)
+    start, end = limits[:, : skeleton.num_parts], limits[:, skeleton.num_parts :]  # (B, P, lines)
+    if by_columns:
+        row = tf.range(length)[:, None]
+        return tf.cast((row >= start[:, :, None]) & (row < end[:, :, None]), tf.float32)
+    # A mask is where two lines of tables agree: the one that is full up to the end, and the one that is full from the
+    # start. Copies of lines are faster than comparisons of pixels, and truth values faster than numbers.
+    up_to = np.tri(length + 1, length, -1, bool)
+    return tf.cast(tf.gather(tf.constant(up_to), end) & tf.gather(tf.constant(~up_to), start), tf.float32)
 
 
-def _square_runs(pose: Pose, part: Part, skeleton: Skeleton, size: tuple[int, int], by_columns: bool) -> tf.Tensor:
-    """The half-open square [c − r, c + r) around the found joints of `part`, as one run per line: (B, lines, 2).
+def _square_runs(pose: Pose, part: Part, skeleton: Skeleton, lines: int, by_columns: bool) -> polygons.Runs:
+    """The half-open square [c − r, c + r) around the found joints of `part`, as one run per line: (B, 1, lines).
 
-    size: number and length of the lines, which are rows or columns.
+    lines: the number of lines, which are rows or columns.
     """
-    lines, length = size
     rows = skeleton.indices(part.joints)
     weights = tf.cast(tf.gather(pose.found, rows, axis=1), pose.xy.dtype)
     count = tf.reduce_sum(weights, axis=1)
@@ -81,8 +84,8 @@ def _square_runs(pose: Pose, part: Part, skeleton: Skeleton, size: tuple[int, in
     centre = tf.cast(tf.math.divide_no_nan(total, count[:, None]), tf.int32)
     along, across = (centre[:, 1:], centre[:, :1]) if by_columns else (centre[:, :1], centre[:, 1:])
     radius = tf.cast(tf.where(present, part.size * pose.scale, 0.0), tf.int32)[:, None]  # 0: empty
-    ends = tf.concat([along - radius, along + radius], axis=-1)
-    run = tf.clip_by_value(ends, 0, length)[:, None]  # (B, 1, 2)
     line = tf.range(lines)
     inside = (line >= across - radius) & (line < across + radius)  # (B, lines)
-    return tf.where(inside[..., None], run, 0)
+    reach = tf.where(inside, radius, 0)
+    start, end = (tf.cast(run[:, None], pose.xy.dtype) for run in (along - reach, along + reach))
+    return start, end

@@ -20,27 +20,29 @@ BESIDE = (2.0**-10, 0.618 * 2.0**-10)
 """Offset (x, y) of the tested points from the pixel centres, in pixels. It is larger than the rounding errors of
 float32 in an image of 1000 pixels, and no line between pixel centres has its direction."""
 Offset = tuple[float, float]
+Runs = tuple[tf.Tensor, tf.Tensor]
 
 
-def convex_runs(corners: tf.Tensor, image_size: tuple[int, int], present: tf.Tensor, where: Offset) -> tf.Tensor:
-    """Filled convex polygons, as one run of pixels [start, end) per row.
+def convex_runs(corners: tf.Tensor, height: int, present: tf.Tensor, where: Offset) -> Runs:
+    """Filled convex polygons, as one run of pixels [start, end) per row of the image.
 
     Args:
         corners: `(B, P, V, 2)`, (x, y) in pixels.
-        image_size: (height, width) in pixels.
+        height: of the image, pixels.
         present: bool `(B, P)`; polygons that are not present are empty.
         where: AS_THEY_LIE or BESIDE.
-    Returns: int32 `(B, P, height, 2)`; start = end where a row is empty.
+    Returns: start and end, whole numbers `(B, P, height)`. A run may reach beyond the image.
     """
-    limits = tf.where(present[:, :, None, None], _crossings(corners, image_size, where), 0)
+    corners = tf.where(present[:, :, None, None], corners, 0.0)  # no row crosses a polygon that is one point
+    limits = _crossings(corners, height, where)
     end = tf.reduce_max(limits, axis=2)
-    return tf.stack([tf.reduce_sum(limits, axis=2) - end, end], axis=-1)  # all limits but the two of the run are 0
+    return tf.reduce_sum(limits, axis=2) - end, end  # all limits but the two of the run are 0
 
 
 def fill(corners: tf.Tensor, image_size: tuple[int, int], where: Offset) -> tf.Tensor:
     """A filled polygon of any form: bool `(B, height, width)` for corners `(B, V, 2)`, (x, y) in pixels."""
-    limits = tf.unstack(_crossings(corners[:, None], image_size, where)[:, 0, ..., None], axis=1)
-    column = tf.range(image_size[1])
+    limits = tf.unstack(_crossings(corners[:, None], image_size[0], where)[:, 0, ..., None], axis=1)
+    column = tf.range(image_size[1], dtype=corners.dtype)
     return functools.reduce(tf.math.logical_xor, [column < limit for limit in limits])
 
 
@@ -62,17 +64,15 @@ def beside_segment(a: tf.Tensor, b: tf.Tensor, distance: float) -> tf.Tensor:
     return tf.stack([a + side, a - side, b - side, b + side], axis=1)
 
 
-def _crossings(corners: tf.Tensor, image_size: tuple[int, int], where: Offset) -> tf.Tensor:
-    """The places where edges cross the rows of the image: int32 (B, P, V, H), 0 where they do not.
+def _crossings(corners: tf.Tensor, height: int, where: Offset) -> tf.Tensor:
+    """The places where edges cross the rows of the image: whole numbers (B, P, V, H), 0 where they do not.
 
-    As x is an integer, x < crossing means x < ceil(crossing). The returned value is ceil(crossing), clipped to the
-    image.
+    As x is a whole number, x < crossing means x < ceil(crossing), which is the returned value.
     """
-    height, width = image_size
     x, y = tf.unstack(corners[..., None], axis=-2)  # (B, P, V, 1)
     other_x, other_y = (tf.concat([v[:, :, -1:], v[:, :, :-1]], axis=2) for v in (x, y))
     row = tf.range(height, dtype=corners.dtype) + tf.constant(where[1], corners.dtype)
     crosses = (y <= row) != (other_y <= row)
-    crossing = tf.math.divide_no_nan((other_x - x) * (row - y), other_y - y) + x
-    limit = tf.clip_by_value(tf.math.ceil(crossing - where[0]), 0.0, float(width))
-    return tf.cast(tf.where(crosses, limit, 0.0), tf.int32)
+    rise = tf.where(other_y != y, other_y - y, 1.0)  # no row crosses a level edge
+    crossing = (other_x - x) * (row - y) / rise + (x - where[0])
+    return tf.where(crosses, tf.math.ceil(crossing), 0.0)
