@@ -64,11 +64,16 @@ def part_masks(
     start, end = limits[:, : skeleton.num_parts], limits[:, skeleton.num_parts :]  # (B, P, lines)
     if by_columns:
         row = tf.range(length)[:, None]
-        return tf.cast((row >= start[:, :, None]) & (row < end[:, :, None]), tf.float32)
+        return _as_numbers((row >= start[:, :, None]) & (row < end[:, :, None]))
     # A mask is where two lines of tables agree: the one that is full up to the end, and the one that is full from the
     # start. Copies of lines are faster than comparisons of pixels, and truth values faster than numbers.
     up_to = np.tri(length + 1, length, -1, bool)
-    return tf.cast(tf.gather(tf.constant(up_to), end) & tf.gather(tf.constant(~up_to), start), tf.float32)
+    return _as_numbers(tf.gather(tf.constant(up_to), end) & tf.gather(tf.constant(~up_to), start))
+
+
+def _as_numbers(values: tf.Tensor) -> tf.Tensor:
+    """1.0 and 0.0. A cast would be moved behind a later transpose, and oneDNN complains of transposed truth values."""
+    return tf.where(values, 1.0, 0.0)
 
 
 def _square_runs(pose: Pose, part: Part, skeleton: Skeleton, lines: int, by_columns: bool) -> polygons.Runs:

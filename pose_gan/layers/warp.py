@@ -19,8 +19,8 @@ from pose_gan.layers.placement import for_sparse_products, never_clustered
 class _Samples(NamedTuple):
     """Where to sample: K source pixels and their weights, for each of N rows.
 
-    pixel: int32 (N,), the output pixel of the row in [0, B·h·w), ascending.
-    places: int32 (N, K), source pixels in [0, B·h·w).
+    pixel: int64 (N,), the output pixel of the row in [0, B·h·w), ascending.
+    places: int64 (N, K), source pixels in [0, B·h·w).
     weights: float32 (N, K); 0 outside of the image.
     """
 
@@ -52,12 +52,12 @@ def warp_sparse(
     Returns: float32 `(B, h, w, C)`. Gradients flow to `features`.
     """
     batch, (height, width, channels) = tf.shape(features)[0], features.shape[1:]
-    active = tf.cast(tf.where(tf.transpose(masks, [0, 2, 3, 1]) > 0), tf.int32)  # (N, 4): b, y, x, part; ascending
+    active = tf.where(tf.transpose(masks, [0, 2, 3, 1]) > 0)  # (N, 4): b, y, x, part; ascending
     samples = _samples(transforms, active, (height, width), interpolation)
     flat = tf.reshape(features, [-1, channels])
-    pixels, rows = tf.shape(flat)[0], tf.shape(active)[0]
+    pixels, rows = tf.shape(flat, tf.int64)[0], tf.shape(active, tf.int64)[0]
     with never_clustered():
-        count = tf.math.bincount(samples.pixel, minlength=pixels)
+        count = tf.math.bincount(tf.cast(samples.pixel, tf.int32), minlength=tf.cast(pixels, tf.int32))
 
     def merge() -> tf.Tensor:
         if aggregation == "avg":
@@ -156,13 +156,13 @@ def _product(row: tf.Tensor, places: tf.Tensor, weights: tf.Tensor, shape: tf.Te
 
     TensorFlow's own gradient would also compute the gradient of the weights, and needs a static shape.
     """
-    indices = tf.cast(tf.stack([tf.repeat(row, places.shape[1]), tf.reshape(places, [-1])], axis=-1), tf.int64)
+    indices = tf.stack([tf.repeat(row, places.shape[1]), tf.reshape(places, [-1])], axis=-1)
 
     def multiply(values: tf.Tensor, transpose: bool) -> tf.Tensor:
         # The matrix is made again for the gradient: a function that captures one cannot be exported.
         with for_sparse_products():
             matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
-                indices=indices, values=tf.reshape(weights, [-1]), dense_shape=tf.cast(shape, tf.int64)
+                indices=indices, values=tf.reshape(weights, [-1]), dense_shape=shape
             )
             return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=values, transpose_a=transpose)
 

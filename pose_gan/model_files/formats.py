@@ -109,16 +109,18 @@ def check(name: str, info: ModelInfo) -> None:
 
 def _write_saved_model(generator: keras.Model, path: Path, info: ModelInfo) -> None:
     """Writes the signatures `serving_default` (float32 images in [-1, 1]) and `serve_uint8` (uint8 in and out)."""
+    twin: Any = keras.models.clone_model(generator)  # without the forms that `layers.forms` may have given its layers
+    twin.set_weights(generator.get_weights())
 
     def serve_uint8(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         scaled = [tf.cast(t, tf.float32) / 127.5 - 1.0 if t.dtype == tf.uint8 else t for t in tensors]
-        levels = (generator(scaled, training=False) + 1.0) * 127.5
+        levels = (twin(scaled, training=False) + 1.0) * 127.5
         levels = tf.floor(levels) if info.model.compat == "release" else tf.round(levels)  # as drawing.to_uint8
         return {"image": tf.cast(tf.clip_by_value(levels, 0.0, 255.0), tf.uint8)}
 
     archive = keras.export.ExportArchive()  # `track` is not called, since it would write all weights twice
-    archive.add_endpoint("serving_default", _served(generator), _specs(generator))
-    archive.add_endpoint("serve_uint8", serve_uint8, _specs(generator, tf.uint8))
+    archive.add_endpoint("serving_default", _served(twin), _specs(twin))
+    archive.add_endpoint("serve_uint8", serve_uint8, _specs(twin, tf.uint8))
     archive.write_out(str(path), verbose=False)
     metadata.attach(path, info.written_now())
 

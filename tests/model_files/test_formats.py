@@ -15,6 +15,7 @@ from makers import TRAINING, config
 
 from pose_gan import load_generator
 from pose_gan.errors import InputError
+from pose_gan.layers.forms import use_fast_forms
 from pose_gan.model_files import formats
 from pose_gan.model_files.run_folder import EXPORTS
 from pose_gan.model_files.saving import describe, read_info, save_model, settings_of
@@ -70,9 +71,17 @@ def test_the_same_images_in_every_format(tmp_path, values, name):
 def saved_model(tmp_path_factory):
     """A generator, which computes on a larger canvas than its images, its settings, and its SavedModel."""
     generator = trained(image_size=(101, 70))
+    use_fast_forms(generator, training=True)
     info, path = describe(generator), tmp_path_factory.mktemp("exported") / "saved_model"
     formats.write(generator, path, "savedmodel", info)
     return generator, info, path
+
+
+def test_saved_model_has_no_form_of_the_training(saved_model):
+    generator, _, path = saved_model
+    assert any("call" in vars(layer) for layer in generator.layers if isinstance(layer, keras.layers.LeakyReLU))
+    assert b"LeakyRelu" in (path / "saved_model.pb").read_bytes()
+    assert b"LeakyReluGrad" not in (path / "saved_model.pb").read_bytes()
 
 
 def test_saved_model_serves_uint8(saved_model):
