@@ -10,7 +10,7 @@ from benchmarks.flops import network_work
 from benchmarks.harness import Options, Table, matrix_product, time_in_turns
 from benchmarks.inputs import SIZE, random_batch, size_text
 from pose_gan.config import ModelConfig
-from pose_gan.networks import build_generator
+from pose_gan.networks import build_generator, compiled
 
 RUNS = (((128, 64), 1), ((128, 64), 16), ((256, 256), 1))  # image size, batch
 QUICK_RUNS = (((64, 64), 1), ((64, 64), 2))
@@ -18,15 +18,9 @@ QUICK_WIDTH = 0.125
 
 
 def make_generate(image_size: SIZE, width: float) -> tuple[Callable[[dict[str, tf.Tensor]], tf.Tensor], float]:
-    """A compiled function from a batch to images, and the GFLOP per image."""
+    """The generator as programs run it, from a batch to images, and the GFLOP per image."""
     generator = build_generator(ModelConfig(image_size=image_size, width=width))
-    names = [tensor.name for tensor in generator.inputs]
-
-    @tf.function(reduce_retracing=False)
-    def generate(values: dict[str, tf.Tensor]) -> tf.Tensor:
-        return generator([values[name] for name in names], training=False)
-
-    return generate, network_work(generator).forward / 1e9
+    return compiled(generator), network_work(generator).forward / 1e9
 
 
 def run(options: Options) -> list[Table]:
