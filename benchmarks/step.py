@@ -52,7 +52,10 @@ def make_config(form: str, image_size: SIZE, batch: int, window: int, width: flo
 
 
 def make_gan(form: str, config: RunConfig) -> GAN:
-    """The networks of a form; in the plain forms, skip connections do not move their features."""
+    """The networks of a form and their training.
+
+    In the plain forms, skip connections do not move their features; `release` computes by the release's operators.
+    """
     if form == "full":
         return GAN(config)
     if form == "release":

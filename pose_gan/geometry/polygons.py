@@ -21,6 +21,7 @@ BESIDE = (2.0**-10, 0.618 * 2.0**-10)
 float32 in an image of 1000 pixels, and no line between pixel centres has its direction."""
 Offset = tuple[float, float]
 Runs = tuple[tf.Tensor, tf.Tensor]
+"""Start and end of one run of pixels [start, end) per line: whole numbers `(B, P, lines)`."""
 
 
 def convex_runs(corners: tf.Tensor, height: int, present: tf.Tensor, where: Offset) -> Runs:
